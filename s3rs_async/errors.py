@@ -1,0 +1,93 @@
+"""Five kinds of failure, because there are five answers to one.
+
+The class alone decides whether a thing is tried again, the exit code and the metric's label;
+`where` (mysql, s3, tunnel, redshift, config) is context. A message is one lower-case line, its
+facts follow as key=value, and the hint says what mends it. No secret ever enters either.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TypeAlias
+
+Fact: TypeAlias = str | int | float | None
+
+
+class ExitCode(IntEnum):
+    """What the process says to its caller; the README and the Kubernetes manifests quote it."""
+
+    OK = 0
+    INTERNAL = 1
+    USAGE = 2
+    DATA = 3
+    UNAVAILABLE = 4
+    CONFLICT = 5
+    PARTIAL = 6
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class Error(Exception):
+    """Anything that we foresaw; what we did not foresee is a bug and keeps its traceback."""
+
+    exit_code = ExitCode.INTERNAL
+
+    def __init__(self, message: str, *, hint: str = "", **context: Fact) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.context = {key: value for key, value in context.items() if value is not None}
+
+    def __str__(self) -> str:
+        if not self.context:
+            return self.message
+        facts = ", ".join(f"{key}={value}" for key, value in self.context.items())
+        return f"{self.message} ({facts})"
+
+
+class ConfigError(Error):
+    """The request must change: YAML, arguments, credentials, grants."""
+
+    exit_code = ExitCode.USAGE
+
+
+class DataError(Error):
+    """The data must change or be accepted."""
+
+    exit_code = ExitCode.DATA
+
+
+class SchemaDriftError(DataError):
+    """Source and target no longer have the same columns."""
+
+
+class UnavailableError(Error):
+    """Nothing happened; the same call may work later."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class UnknownOutcomeError(Error):
+    """It may have happened: only a look at the state or the ledger tells. Never sent again blindly."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class ConflictError(Error):
+    """Someone else was first."""
+
+    exit_code = ExitCode.CONFLICT
+
+
+class FencedError(ConflictError):
+    """A newer owner has taken the table; this attempt is dropped and nothing is deleted."""
+
+
+def exit_code(failures: list[BaseException], *, done: int = 0) -> ExitCode:
+    """The one exit code for the tables of a run: PARTIAL where some were done or kinds differ."""
+    codes = {f.exit_code if isinstance(f, Error) else ExitCode.INTERNAL for f in failures}
+    if not codes:
+        return ExitCode.OK
+    if done == 0 and len(codes) == 1:
+        return codes.pop()
+    return ExitCode.PARTIAL
