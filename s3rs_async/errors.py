@@ -68,7 +68,7 @@ class UnavailableError(Error):
 
 
 class UnknownOutcomeError(Error):
-    """It may have happened: only a look at the state or the ledger tells. Never sent again blindly."""
+    """It may have happened: only the state or the ledger can tell. Never sent again blindly."""
 
     exit_code = ExitCode.UNAVAILABLE
 

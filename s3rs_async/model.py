@@ -1,0 +1,178 @@
+"""The nouns: frozen values that every station speaks, and nothing that acts.
+
+Rows travel as Arrow record batches; everything else travels as one of these. No driver, no Arrow
+and no IO here: an Arrow type is named by its text (`decimal128(20, 0)`), so that the command line
+can say what a table is without loading what moves it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .errors import ConfigError
+
+
+class Strategy(StrEnum):
+    """How change is found at the source."""
+
+    HYBRID = "hybrid"
+    FULL_SYNC = "full_sync"
+
+
+class Mode(StrEnum):
+    """How a batch's rows meet the target."""
+
+    APPEND = "append"
+    MERGE = "merge"
+    REPLACE = "replace"
+
+
+class Proof(StrEnum):
+    """How sure the bound is (capture's three levels)."""
+
+    PROVEN = "proven"
+    BOUNDED = "bounded"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class TableName:
+    """A table within its server or database: `schema.table`, as its owner spells it."""
+
+    schema: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> TableName:
+        """`schema.table` → TableName; ConfigError for anything else."""
+        schema, dot, name = text.partition(".")
+        if not (dot and schema and name) or "." in name:
+            raise ConfigError(
+                "not a table name", table=text, hint="write it as schema.table, e.g. shop.orders"
+            )
+        return cls(schema, name)
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the canonical schema, the same for files, DDL, COPY and checks.
+
+    `octets` is the greatest number of UTF-8 bytes a text value can have, None for other types.
+    `redshift` is empty until the target's type map has spoken.
+    """
+
+    name: str
+    source_type: str
+    arrow: str
+    nullable: bool
+    octets: int | None = None
+    redshift: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TableSchema:
+    """A source table's columns in their order, and the unique NOT NULL key that rows are known by.
+
+    `key` is empty where the table has none.
+    """
+
+    table: TableName
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a table has been read.
+
+    With `key` it is the last row written and reading goes on strictly after it; with `key` None it
+    is a bound and reading starts at it, inclusive. Every value is MySQL's own text for it, so no
+    precision is lost. `nulls` is the last key read of the rows whose cursor is NULL.
+    """
+
+    cursor: str | None = None
+    key: tuple[str, ...] | None = None
+    nulls: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a pass may call read for good.
+
+    `hi` is in the cursor's own frame and text (exclusive); None where the strategy has no cursor.
+    `server_time` is the source's clock when the bound was fixed, ISO 8601 in UTC. `reason` says in
+    words why the bound is no better than it is; empty when it is proven.
+    """
+
+    hi: str | None
+    proof: Proof
+    server_time: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One parquet object: its key in the bucket, bytes, ETag and rows."""
+
+    key: str
+    size: int
+    etag: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceId:
+    """Which server and table rows came from."""
+
+    connection: str
+    server: str
+    table: TableName
+
+    def __str__(self) -> str:
+        return f"{self.connection}:{self.table}"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetId:
+    """Which table rows go to: a configured target, its database, and the table in it."""
+
+    connection: str
+    database: str
+    table: TableName
+
+    def __str__(self) -> str:
+        return f"{self.connection}.{self.table}"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """`batch.json`: the immutable description of one batch; nothing about it is kept elsewhere."""
+
+    pipeline: str
+    source: SourceId
+    target: TargetId
+    columns: tuple[Column, ...]
+    merge_key: tuple[str, ...]
+    cursor: str | None
+    generation: int
+    epoch: int
+    seq: int
+    batch: str
+    parent: str
+    before: Position | None
+    after: Position | None
+    bound: Bound
+    mode: Mode
+    moves_watermark: bool
+    parts: tuple[Part, ...]
+    session: str
+    extracted_at: str
+
+    @property
+    def rows(self) -> int:
+        """Rows in all parts together."""
+        return sum(part.rows for part in self.parts)
