@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,7 +20,7 @@ from .model import Column, TableName
 def check(
     batch: pa.RecordBatch, columns: Sequence[Column], table: TableName, key: Sequence[str]
 ) -> None:
-    """Raise DataError for the first value that Redshift would refuse; its row is named by its key."""
+    """Raise DataError for the first value that Redshift would refuse, its row named by its key."""
     for index, column in enumerate(columns):
         array = batch.column(index)
         if not column.nullable and array.null_count:
@@ -49,11 +50,9 @@ def _check_text(
 
 def _has_nul(array: pa.Array) -> bool:
     data = array.buffers()[2]
-    return (
-        data is not None
-        and b"\0" in memoryview(data)
-        and bool(pc.any(pc.match_substring(array, "\0")).as_py())
-    )
+    if data is None or np.frombuffer(data, np.uint8).all():
+        return False  # the usual case, at the speed of memory
+    return bool(pc.any(pc.match_substring(array, "\0")).as_py())
 
 
 def _refused(

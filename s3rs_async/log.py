@@ -1,7 +1,8 @@
 """Logging set up once: one event a line, to stderr, JSON where no person is watching.
 
-One canonical line tells each unit of work (a batch committed, a batch loaded, a table done) with all
-its figures; the rest is for debugging. A value under a secret's name never gets out, whoever logs it.
+One canonical line tells each unit of work (a batch committed, a batch loaded, a table done) with
+all its figures; the rest is for debugging. A value under a secret's name never gets out, whoever
+logs it.
 """
 
 from __future__ import annotations
