@@ -1,0 +1,156 @@
+"""What every test may ask for: one sandbox for the session, names of its own in it, and its loop.
+
+Nothing of the caller's environment reaches a test: what names real AWS accounts, databases or a
+configuration is dropped before anything is imported.
+
+Tests in `tests/unit` run on virtual time: their loop never waits, it moves its clock to the next
+timer, so hours pass in milliseconds and a deadlock fails at once instead of by timeout. Work in
+threads is the one thing it waits for. All others run on a real loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import selectors
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+for _name in [name for name in os.environ if name.startswith(("S3RS_", "AWS_", "DB_"))]:
+    del os.environ[_name]
+
+import psycopg  # noqa: E402
+import pymysql  # noqa: E402
+import pytest  # noqa: E402
+
+from s3rs_async import clock  # noqa: E402
+from s3rs_async.sandbox import Box, Sandbox  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_UNIT = Path(__file__).parent / "unit"
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """A loop that moves its clock to the next timer instead of waiting for it."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._in_threads = 0
+        super().__init__(_Jumping(self))
+
+    def time(self) -> float:
+        return self._now
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
+        future = super().run_in_executor(executor, func, *args)
+        self._in_threads += 1
+        future.add_done_callback(self._out_of_thread)
+        return future
+
+    async def shutdown_default_executor(self, *args: Any) -> None:
+        self._in_threads += 1
+        try:
+            await super().shutdown_default_executor(*args)
+        finally:
+            self._in_threads -= 1
+
+    def _out_of_thread(self, _: asyncio.Future[Any]) -> None:
+        self._in_threads -= 1
+
+    def jump(self, timeout: float | None) -> bool:
+        """Move the clock; no, when a thread's work has to be waited for."""
+        if self._in_threads:
+            return False
+        if timeout is None:
+            raise RuntimeError("deadlock: every task waits and no timer is set")
+        self._now += max(timeout, 0.0)
+        return True
+
+
+class _Jumping(selectors.DefaultSelector):
+    def __init__(self, loop: VirtualTimeLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if ready or timeout == 0 or self._loop.jump(timeout):
+            return ready
+        return super().select(0.01)
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Virtual time for unit tests, the real loop for the others."""
+    virtual = _UNIT in item.path.parents
+    return {"virtual": VirtualTimeLoop} if virtual else {"real": asyncio.new_event_loop}
+
+
+@pytest.fixture(autouse=True)
+def _one_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On virtual time, `clock.seconds` is the loop's clock too."""
+
+    def seconds() -> float:
+        try:
+            return asyncio.get_running_loop().time()
+        except RuntimeError:
+            return time.monotonic()
+
+    if _UNIT in request.path.parents:
+        monkeypatch.setattr(clock, "seconds", seconds)
+
+
+@pytest.fixture(scope="session")
+def box() -> Iterator[Box]:
+    """The session's sandbox. It belongs to no loop, so every test may use its own."""
+    sandbox = Sandbox()
+    running = asyncio.run(sandbox.start())
+    try:
+        yield running
+    finally:
+        asyncio.run(sandbox.stop())
+
+
+@pytest.fixture
+def database(box: Box) -> Iterator[str]:
+    """A MySQL database of the test's own."""
+    name = f"t_{secrets.token_hex(6)}"
+    _mysql(box, f"CREATE DATABASE `{name}`")
+    yield name
+    _mysql(box, f"DROP DATABASE `{name}`")
+
+
+@pytest.fixture
+def schema(box: Box) -> Iterator[str]:
+    """A schema of the test's own in the stand-in."""
+    name = f"t_{secrets.token_hex(6)}"
+    _redshift(box, f"CREATE SCHEMA {name}")
+    yield name
+    _redshift(box, f"DROP SCHEMA {name} CASCADE")
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A prefix of the test's own in the bucket."""
+    return f"t-{secrets.token_hex(6)}"
+
+
+def _mysql(box: Box, statement: str) -> None:
+    mysql = box.mysql
+    with (
+        pymysql.connect(
+            host=mysql.host, port=mysql.port, user=mysql.user, password=mysql.password
+        ) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement)
+
+
+def _redshift(box: Box, statement: str) -> None:
+    with psycopg.connect(box.redshift.url, autocommit=True) as connection:
+        connection.execute(statement.encode())
