@@ -1,0 +1,53 @@
+"""What a store speaks: an object, an entry of a listing, and the two clean refusals of a write.
+
+They lie apart from the store, so that those who decide over them need no driver to be loaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from s3rs_async.errors import ConflictError, UnavailableError
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object as it was in one answer: its body and the ETag that goes with exactly it."""
+
+    body: bytes
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """An object without its body."""
+
+    size: int
+    etag: str
+    upload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a listing."""
+
+    key: str
+    size: int
+    etag: str
+    modified: dt.datetime
+
+
+class StaleError(ConflictError):
+    """The condition does not hold (412, or 404 for a given ETag): not written by this request."""
+
+
+class BusyError(ConflictError):
+    """Another write of the same object was under way (409): not written, worth sending again."""
+
+
+class MissingError(UnavailableError):
+    """There is no such object or upload (404): not written."""

@@ -1,0 +1,172 @@
+"""Who extracts a table now: a claim inside the state, and whether its holder still lives.
+
+Only for efficiency: a wrongly declared death wastes the other's work and nothing more, because its
+next commit is fenced by the epoch. No wall clocks are compared. A holder is dead when it has let
+go, when it ran on this host and boot and its process is gone, or when its heartbeat object stayed
+the same (or missing) while we watched for `TTL + 5 s` on our own clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+
+from s3rs_async import clock
+from s3rs_async.commit import Claim, State, claimed, released
+from s3rs_async.errors import ConflictError, Error
+
+from .codec import dumps, pack
+from .layout import writer_key
+from .register import LostError
+
+if TYPE_CHECKING:
+    from .object import Stat
+    from .register import Register, Versioned
+
+BEAT_SECONDS = 10.0
+TTL_SECONDS = 30.0
+
+_WATCH_SECONDS = TTL_SECONDS + 5.0
+_LOOK_SECONDS = 2.5
+_TAKES = 8
+
+_log: Any = structlog.get_logger(__name__)
+
+
+class Beats(Protocol):
+    """What the heartbeat needs of a store."""
+
+    async def head(self, key: str) -> Stat | None:
+        """The object without its body, or None."""
+
+    async def put(self, key: str, body: bytes) -> str:
+        """Write without a condition; the new ETag."""
+
+
+def this_process() -> Claim:
+    """A claim in the name of the running process, with a writer id of its own."""
+    pid = os.getpid()
+    return Claim(clock.ulid(), socket.gethostname(), _boot(), pid, _started(pid) or "")
+
+
+def is_gone(claim: Claim, here: Claim) -> bool:
+    """Whether the holder is known to be dead without asking anyone."""
+    if claim.released:
+        return True
+    if not claim.boot or (claim.host, claim.boot) != (here.host, here.boot):
+        return False
+    return _started(claim.pid) != claim.started
+
+
+async def is_dead(store: Beats, prefix: str, claim: Claim, here: Claim) -> bool:
+    """Whether the holder is dead, watching its heartbeat where nothing else tells."""
+    if is_gone(claim, here):
+        return True
+    key = writer_key(prefix, claim.writer)
+    first = await _etag(store, key)
+    until = clock.seconds() + _WATCH_SECONDS
+    while clock.seconds() < until:
+        await clock.sleep(_LOOK_SECONDS)
+        if await _etag(store, key) not in (first, None):
+            return False
+    return True
+
+
+async def take(
+    register: Register,
+    claim: Claim,
+    dead: Callable[[Claim], Awaitable[bool]],
+    *,
+    steal: bool = False,
+) -> Versioned:
+    """Take the extraction role, at once when it is free; ConflictError naming a living holder."""
+    for _ in range(_TAKES):
+        base = await register.read()
+        holder = base.state.claim if base is not None else None
+        if base is not None and holder == claim:
+            return base
+        if holder is not None and not steal and not await dead(holder):
+            _refuse(base, holder)
+        try:
+            return await register.swap(base, lambda state: claimed(state, claim))
+        except LostError:
+            continue  # someone moved the state while we watched: judge the new holder
+    raise ConflictError("too many processes want the table", hint="one replica per table is enough")
+
+
+async def release(register: Register, claim: Claim) -> None:
+    """Give the role back, so that the next one need not wait; nothing when it is not ours."""
+
+    def let_go(state: State) -> State:
+        return released(state, claim) or state
+
+    if await register.read() is not None:
+        await register.change(let_go)
+
+
+@asynccontextmanager
+async def heartbeat(store: Beats, prefix: str, claim: Claim) -> AsyncIterator[None]:
+    """Show that this process lives, for as long as the block runs."""
+    failure: BaseException | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            beating = group.create_task(_beat(store, prefix, claim), name="heartbeat")
+            try:
+                yield
+            finally:
+                beating.cancel()
+    except BaseExceptionGroup as block:
+        failure = block.exceptions[0]  # a beat cannot fail: it is the block's own, let out plainly
+    if failure is not None:
+        raise failure
+
+
+async def _beat(store: Beats, prefix: str, claim: Claim) -> None:
+    number = 0
+    while True:
+        number += 1
+        body = dumps({"format": "s3rs-writer", "beat": number, "claim": pack(claim)}).encode()
+        try:
+            async with asyncio.timeout(BEAT_SECONDS):
+                await store.put(writer_key(prefix, claim.writer), body)
+        except (Error, TimeoutError) as reason:
+            _log.warning("heartbeat_not_written", writer=claim.writer, reason=str(reason))
+        await clock.sleep(BEAT_SECONDS)
+
+
+def _refuse(base: Versioned | None, holder: Claim) -> None:
+    raise ConflictError(
+        "another process is extracting the table",
+        table=base.state.table if base is not None else None,
+        holder=str(holder),
+        hint="wait for it with --wait, or take the table over with --steal if it hangs",
+    )
+
+
+async def _etag(store: Beats, key: str) -> str | None:
+    found = await store.head(key)
+    return found.etag if found is not None else None
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> str | None:
+    """When a process of this machine was started, in the kernel's ticks; None when it is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else fields[19]
