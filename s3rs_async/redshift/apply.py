@@ -1,0 +1,118 @@
+"""How a staged batch meets its target: append, merge or replace, as statements and nothing else.
+
+The statements run inside the load's transaction, after the stage has been counted and before the
+ledger's row. DELETE, never TRUNCATE, which would commit half a load. Rows are assigned by name and
+never cast here: an explicit cast to VARCHAR(n) cuts a text in silence, an assignment refuses it.
+
+Redshift enforces no key. So wherever there is a merge key, replace included, only one version of
+each key enters: the one with the greatest cursor, which is the one that was read last. Key columns
+are NOT NULL (the source's schema says so), hence plain equality.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import DataError
+from ..model import Mode, TableName
+from . import sql
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from ..model import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """Y7 and Y8: what makes room, what brings the rows, and how many rows must have come.
+
+    `expected` counts, from the stage alone, the rows that `insert` has to report.
+    """
+
+    delete: str | None
+    insert: str
+    expected: str
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """The statements that change the target, in order."""
+        return (self.insert,) if self.delete is None else (self.delete, self.insert)
+
+
+def application(manifest: Manifest) -> Application:
+    """The statements that apply the batch; DataError where its mode and its columns disagree."""
+    key = manifest.merge_key
+    _check(manifest)
+    target, stage = manifest.target.table, sql.quote(sql.stage_name(manifest.batch))
+    return Application(
+        delete=_delete(manifest.mode, target, stage, key),
+        insert=_insert(manifest, target, stage),
+        expected=_expected(manifest, stage),
+    )
+
+
+def _check(manifest: Manifest) -> None:
+    present = {sql.fold(column.name) for column in manifest.columns}
+    facts = {"where": "redshift", "table": str(manifest.target), "batch": manifest.batch}
+    if manifest.mode is Mode.MERGE and not manifest.merge_key:
+        raise DataError(
+            "a merge needs a key",
+            hint="give the table a merge key, or load it by append or replace",
+            **facts,
+        )
+    wanted = (*manifest.merge_key, *([manifest.cursor] if manifest.cursor else []))
+    for name in wanted:
+        if sql.fold(name) not in present:
+            raise DataError(
+                "the batch lacks a column that its merge rests on",
+                column=name,
+                hint="keep key and cursor among the table's columns",
+                **facts,
+            )
+
+
+def _delete(mode: Mode, target: TableName, stage: str, key: tuple[str, ...]) -> str | None:
+    match mode:
+        case Mode.APPEND:
+            return None
+        case Mode.REPLACE:
+            return f"DELETE FROM {sql.qualified(target)}"
+        case Mode.MERGE:
+            here = sql.quote(target.name)
+            equal = " AND ".join(
+                f"{here}.{sql.quote(name)} = {stage}.{sql.quote(name)}" for name in key
+            )
+            return f"DELETE FROM {sql.qualified(target)} USING {stage} WHERE {equal}"
+
+
+def _deduplicates(manifest: Manifest) -> bool:
+    return bool(manifest.merge_key) and manifest.mode is not Mode.APPEND
+
+
+def _insert(manifest: Manifest, target: TableName, stage: str) -> str:
+    columns = sql.names(column.name for column in manifest.columns)
+    into = f"INSERT INTO {sql.qualified(target)} ({columns})"
+    if not _deduplicates(manifest):
+        return f"{into} SELECT {columns} FROM {stage}"
+    key = sql.names(manifest.merge_key)
+    order = f"{sql.quote(manifest.cursor)} DESC NULLS LAST" if manifest.cursor else key
+    rank = sql.quote(_unused("s3rs_rank", {sql.fold(c.name) for c in manifest.columns}))
+    return (
+        f"{into} SELECT {columns} FROM (SELECT {columns},"
+        f" ROW_NUMBER() OVER (PARTITION BY {key} ORDER BY {order}) AS {rank}"
+        f" FROM {stage}) AS latest WHERE {rank} = 1"
+    )
+
+
+def _unused(name: str, taken: Collection[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _expected(manifest: Manifest, stage: str) -> str:
+    if not _deduplicates(manifest):
+        return sql.count(stage)
+    return sql.count(f"(SELECT DISTINCT {sql.names(manifest.merge_key)} FROM {stage}) AS keys")

@@ -1,0 +1,176 @@
+"""The ledger: one small table per target that says, in the load's own transaction, what was loaded.
+
+The head is one row: the last batch, its place in the chain, and the target's row count as these
+loads made it. Its lock is the protocol's mutual exclusion and must be the first statement after
+BEGIN: a snapshot taken before the lock would show an old head, and a batch would be loaded twice.
+
+Whoever waits for the lock waits for a load that is running, or for the ghost of one whose client is
+gone. Only a ghost of this very process is ended, known by its backend's pid and our own user; for
+any other holder the wait ends in an error that names it. Nothing here decides what may be loaded:
+that is `commit.judge`'s.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ..commit import LedgerHead
+from ..errors import DataError, Error, UnavailableError
+from . import faults, sql
+
+if TYPE_CHECKING:
+    from ..model import Manifest, TargetId
+    from .connection import Session, Target
+
+LOCK_GRACE_SECONDS: Final = 15
+
+
+async def read_head(session: Session, target: TargetId) -> LedgerHead | None:
+    """The last batch the target holds; None where it was never loaded by us."""
+    head = sql.ledger_names(target).head
+    if head.name not in {name for _, name in await _present(session, target)}:
+        return None
+    return await _head(session, target)
+
+
+async def born(session: Session, manifest: Manifest) -> None:
+    """Target and ledger exist afterwards; in autocommit, each created only if it is not there."""
+    target = manifest.target
+    tables = sql.ledger_names(target)
+    wanted = {(table.schema, table.name) for table in (tables.ledger, tables.head)}
+    wanted.add((sql.fold(target.table.schema), sql.fold(target.table.name)))
+    if wanted <= await _present(session, target):
+        return
+    for schema in (sql.LEDGER_SCHEMA, target.table.schema):
+        await session.execute(sql.create_schema(schema))
+    await session.execute(sql.create_table(target.table, manifest.columns))
+    for statement in sql.create_ledger(target):
+        await session.execute(statement)
+
+
+async def _present(session: Session, target: TargetId) -> set[tuple[str, str]]:
+    tables = sql.ledger_names(target)
+    schema, name = sql.fold(target.table.schema), sql.fold(target.table.name)
+    arguments = (schema, name, sql.LEDGER_SCHEMA, tables.ledger.name, tables.head.name)
+    found = await session.fetch(sql.TABLES_PRESENT, *arguments)
+    return {(row[0], row[1]) for row in found}
+
+
+async def _head(session: Session, target: TargetId) -> LedgerHead | None:
+    found = await session.fetch(sql.read_head(target))
+    if len(found) > 1:
+        raise DataError(
+            "the ledger's head has more than one row",
+            where="redshift",
+            table=str(target),
+            ledger=str(sql.ledger_names(target).head),
+            hint="someone wrote to it by hand: keep the row that the ledger's last line confirms",
+        )
+    return LedgerHead(*found[0]) if found else None
+
+
+async def lock(session: Session, target: TargetId, wait: float) -> None:
+    """Y3, waiting no longer than the session's statement timeout, which `wait` must equal."""
+    try:
+        await session.execute(sql.lock_head(target), timeout=wait + LOCK_GRACE_SECONDS)
+    except UnavailableError as error:
+        if error.context.get("sqlstate") == faults.STATEMENT_TIMEOUT:
+            raise LockedError(target, wait) from error
+        raise
+
+
+class LockedError(UnavailableError):
+    """The head is still locked by another session after the wait that was allowed."""
+
+    def __init__(self, target: TargetId, waited: float, pid: int | None = None) -> None:
+        hint = (
+            "a load of the same target is running; if its process is gone, end its session"
+            f" with SELECT pg_terminate_backend({'<pid>' if pid is None else pid})"
+        )
+        super().__init__(
+            "the target's ledger is locked by another session",
+            hint=hint,
+            where="redshift",
+            table=str(target),
+            waited_s=waited,
+            holder_pid=pid,
+        )
+        self.waited = waited
+
+
+async def end_ghost(target: Target, table: TargetId) -> int | None:
+    """Find who holds the head; end it if it is a ghost of ours, else return its pid.
+
+    None means that the lock is free now, or that the holder could not be seen.
+    """
+    head = sql.ledger_names(table).head
+    async with target.session() as session:
+        try:
+            holders = await session.fetch(sql.LOCK_HOLDERS, head.schema, head.name)
+        except Error:
+            return None
+        for pid, owner, _ in holders:
+            if pid not in target.ghosts or str(owner).strip() != target.config.user:
+                return int(pid)
+            await session.execute(sql.TERMINATE, pid)
+    return None
+
+
+async def head_under_lock(session: Session, manifest: Manifest, *, adopt: bool) -> LedgerHead:
+    """Y4's first half: the head, born here if there is none; only after `lock`."""
+    head = await _head(session, manifest.target)
+    if head is not None and head.batch:
+        return head
+    rows = await _rows_before_us(session, manifest.target, adopt=adopt)
+    if head is not None:
+        return head
+    await session.execute(
+        sql.insert_head(manifest.target), manifest.pipeline, str(manifest.source), rows
+    )
+    return LedgerHead(manifest.pipeline, str(manifest.source), 1, 0, "", "", rows)
+
+
+async def _rows_before_us(session: Session, target: TargetId, *, adopt: bool) -> int:
+    """How many rows were in the target before the first load; refused unless adopted."""
+    if adopt:
+        return int(await session.value(sql.count(sql.qualified(target.table))))
+    if await session.value(sql.any_row(target.table)) is not None:
+        raise DataError(
+            "the target has rows, and its ledger has none",
+            where="redshift",
+            table=str(target),
+            hint="another tool filled it: empty it, point the pipeline at a new table, or adopt it",
+        )
+    return 0
+
+
+async def recorded(session: Session, manifest: Manifest) -> str | None:
+    """Y4's second half: the digest the batch was loaded under; None if it was not."""
+    found = await session.value(sql.recorded(manifest.target), manifest.batch)
+    return None if found is None else str(found).strip()
+
+
+async def write(
+    session: Session, manifest: Manifest, line: tuple[object, ...], head: LedgerHead, to: LedgerHead
+) -> None:
+    """Y9 and Y10: the batch's line, and the head moved on from exactly where it was read."""
+    await session.execute(sql.insert_ledger(manifest.target), *line)
+    moved = await session.execute(
+        sql.update_head(manifest.target),
+        to.generation,
+        to.seq,
+        to.batch,
+        to.position,
+        to.rows_total,
+        head.generation,
+        head.batch,
+    )
+    if moved != 1:
+        raise DataError(
+            "the ledger's head moved under its own lock",
+            where="redshift",
+            table=str(manifest.target),
+            batch=manifest.batch,
+            rows=moved,
+            hint="nothing was loaded; see whether something else writes to the ledger's tables",
+        )
