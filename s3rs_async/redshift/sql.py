@@ -84,15 +84,16 @@ def check_names(columns: Sequence[Column]) -> None:
     """Refuse two columns that Redshift could not tell apart."""
     seen: dict[str, str] = {}
     for column in columns:
-        twin = seen.setdefault(fold(column.name), column.name)
-        if twin is not column.name:
+        name = fold(column.name)
+        if name in seen:
             raise DataError(
                 "two columns have one name in redshift, which ignores case",
                 where="redshift",
-                first=twin,
+                first=seen[name],
                 second=column.name,
                 hint="rename one of them at the source, or leave it out",
             )
+        seen[name] = column.name
 
 
 def create_schema(schema: str) -> str:
