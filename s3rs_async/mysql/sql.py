@@ -1,0 +1,187 @@
+"""Every statement that is sent to a source, as text; pure.
+
+Names go through `identifier`, values through `literal`, and through nothing else. A value's text
+is checked against what its kind can look like before it becomes part of a statement. Sessions run
+without NO_BACKSLASH_ESCAPES and ANSI_QUOTES (`connection` sees to it), so a backslash in a text is
+doubled.
+
+A page starts strictly after a row: `a > x OR (a = x AND b > y) …`. The row constructor
+`(a, b) > (x, y)` means the same and reads the whole table for it, so it is never used.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import DataError
+from ..model import TableName
+from .types import Literal, Rule
+
+_FORMS = {
+    Literal.NUMBER: re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?", re.ASCII),
+    Literal.BINARY: re.compile(r"([0-9a-f]{2})*", re.ASCII),
+    Literal.MOMENT: re.compile(r"-?[0-9][0-9 :.-]*", re.ASCII),
+}
+_ESCAPES = str.maketrans({"\\": "\\\\", "'": "''", "\0": "\\0"})
+
+
+def identifier(name: str) -> str:
+    """A name in backticks."""
+    if not name or "\0" in name:
+        raise DataError("not a name", name=repr(name))
+    return "`" + name.replace("`", "``") + "`"
+
+
+def table(name: TableName) -> str:
+    """A table's full name."""
+    return f"{identifier(name.schema)}.{identifier(name.name)}"
+
+
+def literal(kind: Literal, text: str) -> str:
+    """A value as a literal; DataError when the text cannot be a value of that kind."""
+    form = _FORMS.get(kind)
+    if form is not None and not form.fullmatch(text):
+        raise DataError("not a value of this kind", kind=kind.value, value=text)
+    if kind is Literal.NUMBER:
+        return text
+    if kind is Literal.BINARY:
+        return f"x'{text}'"
+    if kind is Literal.MOMENT:
+        return f"'{text}'"
+    return f"_utf8mb4'{text.translate(_ESCAPES)}'"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One keyset SELECT: `columns` of rows after `after` or from `start`, below `below`, in order.
+
+    `order` are the rules of cursor and key, `after` their values in the last row taken. `start`
+    (inclusive) and `below` (exclusive) are values of the first of them. `nulls` keeps to the rows
+    where that column is NULL, or leaves them out.
+    """
+
+    table: TableName
+    columns: Sequence[Rule]
+    order: Sequence[Rule] = ()
+    after: Sequence[str] = ()
+    start: str | None = None
+    below: str | None = None
+    nulls: tuple[Rule, bool] | None = None
+    top: str | None = None
+    limit: int | None = None
+
+
+def page(wanted: Page) -> str:
+    """The statement that reads a page."""
+    shown = ", ".join(_selected(rule) for rule in wanted.columns)
+    text = f"SELECT {shown} FROM {table(wanted.table)}"
+    if conditions := _conditions(wanted):
+        text += " WHERE " + " AND ".join(conditions)
+    if wanted.order:
+        text += " ORDER BY " + ", ".join(_ordered(rule) for rule in wanted.order)
+    if wanted.limit is not None:
+        text += f" LIMIT {int(wanted.limit)}"
+    return text
+
+
+def greatest(name: TableName, column: str) -> str:
+    """The greatest value of a column."""
+    return f"SELECT MAX({identifier(column)}) FROM {table(name)}"
+
+
+# The server tells trx_started by its system's clock, whatever the session's zone.
+TRANSACTIONS = (
+    "SELECT trx_mysql_thread_id, trx_id, trx_started, GREATEST(TIMESTAMPDIFF(SECOND, trx_started, "
+    "CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', 'SYSTEM')), 0) FROM information_schema.INNODB_TRX"
+)
+
+
+def wall_clocks(moments: Sequence[dt.datetime]) -> str:
+    """What the clock of the server's global zone shows at moments of UTC."""
+    shown = ", ".join(
+        f"CONVERT_TZ('{moment.isoformat(sep=' ', timespec='microseconds')}', '+00:00', "
+        "@@GLOBAL.time_zone)"
+        for moment in moments
+    )
+    return f"SELECT {shown}"
+
+
+def _selected(rule: Rule) -> str:
+    # Without an alias: ORDER BY would take it for the column, and sort what an index has in order.
+    return rule.select.format(identifier(rule.name))
+
+
+def _ordered(rule: Rule) -> str:
+    return rule.order.format(identifier(rule.name))
+
+
+def _conditions(wanted: Page) -> list[str]:
+    found = []
+    if wanted.nulls is not None:
+        rule, inside = wanted.nulls
+        found.append(f"{identifier(rule.name)} IS {'' if inside else 'NOT '}NULL")
+    if wanted.after:
+        found.append(_beyond(wanted.order, wanted.after))
+    elif wanted.start is not None:
+        found.append(_compared(wanted.order[0], ">=", wanted.start))
+    if wanted.below is not None:
+        found.append(_compared(wanted.order[0], "<", wanted.below))
+    if wanted.top is not None:
+        found.append(_compared(wanted.order[0], "<=", wanted.top))
+    return found
+
+
+def _beyond(order: Sequence[Rule], values: Sequence[str]) -> str:
+    branches = []
+    for depth, (rule, value) in enumerate(zip(order, values, strict=True)):
+        tied = [
+            _compared(tied_rule, "=", tied_value)
+            for tied_rule, tied_value in zip(order[:depth], values[:depth], strict=True)
+        ]
+        branches.append(" AND ".join([*tied, _compared(rule, ">", value)]))
+    if len(branches) == 1:
+        return branches[0]
+    return "(" + " OR ".join(f"({branch})" for branch in branches) + ")"
+
+
+def _compared(rule: Rule, sign: str, value: str) -> str:
+    return f"{_ordered(rule)} {sign} {literal(rule.literal, value)}"
+
+
+def table_facts(name: TableName) -> str:
+    """Engine and kind of a table; no row if the user cannot see it."""
+    return f"SELECT ENGINE, TABLE_TYPE FROM information_schema.TABLES WHERE {_is(name)}"
+
+
+def table_names(schema: str) -> str:
+    """All tables of a schema that the user can see."""
+    return (
+        "SELECT TABLE_NAME FROM information_schema.TABLES "
+        f"WHERE TABLE_SCHEMA = {literal(Literal.TEXT, schema)} ORDER BY TABLE_NAME LIMIT 10000"
+    )
+
+
+def column_facts(name: TableName) -> str:
+    """What is known of each column, in order; invisible and generated ones as well."""
+    return (
+        "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_MAXIMUM_LENGTH, "
+        "CHARACTER_OCTET_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION, "
+        "CHARACTER_SET_NAME, COLLATION_NAME, COLUMN_DEFAULT, EXTRA "
+        f"FROM information_schema.COLUMNS WHERE {_is(name)} ORDER BY ORDINAL_POSITION"
+    )
+
+
+def index_facts(name: TableName) -> str:
+    """Every index column, in order."""
+    return (
+        "SELECT INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART "
+        f"FROM information_schema.STATISTICS WHERE {_is(name)} ORDER BY INDEX_NAME, SEQ_IN_INDEX"
+    )
+
+
+def _is(name: TableName) -> str:
+    schema, table_name = literal(Literal.TEXT, name.schema), literal(Literal.TEXT, name.name)
+    return f"TABLE_SCHEMA = {schema} AND TABLE_NAME = {table_name}"

@@ -1,0 +1,64 @@
+"""What information_schema says of a table, as frozen values.
+
+Facts only, as the server spells them (types in lower case). What follows from them is decided
+elsewhere: the values' form in `types`, the way of reading in `chunk`. No IO.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import ConfigError
+from ..model import TableName
+
+
+@dataclass(frozen=True, slots=True)
+class SourceColumn:
+    """One column; a fact that its type does not have is None.
+
+    `own_stamp` says that the server sets the column on every UPDATE, `born_stamped` that an INSERT
+    leaves the time or NULL in it.
+    """
+
+    name: str
+    data_type: str
+    column_type: str
+    nullable: bool
+    characters: int | None = None
+    octets: int | None = None
+    precision: int | None = None
+    scale: int | None = None
+    fraction: int | None = None
+    charset: str | None = None
+    collation: str | None = None
+    own_stamp: bool = False
+    born_stamped: bool = False
+    auto_increment: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTable:
+    """A table or view: its columns in order, and its keys.
+
+    `keys` are the unique keys whose columns are all NOT NULL, best first; `primary` says that the
+    first of them is the primary key. `leading` are the columns that an index begins with.
+    """
+
+    name: TableName
+    columns: tuple[SourceColumn, ...]
+    keys: tuple[tuple[str, ...], ...]
+    primary: bool
+    leading: frozenset[str]
+    engine: str | None
+
+    def column(self, name: str) -> SourceColumn:
+        """The column of that name, in whatever case it is given; ConfigError for none."""
+        for column in self.columns:
+            if column.name.casefold() == name.casefold():
+                return column
+        raise ConfigError(
+            "unknown column",
+            table=str(self.name),
+            column=name,
+            hint="it has " + ", ".join(column.name for column in self.columns),
+        )
