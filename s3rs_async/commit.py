@@ -11,13 +11,17 @@ without `judge` under the ledger's lock (a doubled one), or deleting anything on
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from enum import Enum, auto
 
 from .errors import ConflictError, DataError, FencedError
 from .model import Manifest, Mode, Position
 
 FIRST_GENERATION = 1
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +167,11 @@ def committed(state: State, manifest: Manifest, *, key: str, sha256: str) -> Sta
     """The state with the batch in it, or the reason why it may not enter (X8's preconditions).
 
     Raises FencedError when the epoch is no longer ours, ConflictError when the chain, the
-    generation or the position has moved. Safe to ask again after a lost compare-and-swap.
+    generation or the position has moved. Safe to ask again after a lost compare-and-swap: a batch
+    that is already in leaves the state as it is.
     """
+    if is_committed(state, manifest.batch):
+        return state
     _check_commit(state, manifest)
     pending = Pending(
         manifest.seq,
@@ -218,20 +225,24 @@ def _check_commit(state: State, manifest: Manifest) -> None:
 def moves_on(before: Position | None, after: Position | None) -> bool:
     """Whether `after` lies beyond `before`: a greater cursor, else another key, else other nulls.
 
-    Cursor texts of one column have one length and order as text does; integers are compared by
-    their length first.
+    A cursor once had is never given up. Numbers are compared as numbers; other cursor texts of one
+    column have one length and order as text does.
     """
     if after is None or after == before:
         return False
-    if before is None or before.cursor is None or after.cursor is None:
+    if before is None or before.cursor is None:
         return True
+    if after.cursor is None:
+        return False
     if before.cursor == after.cursor:
         return before.key != after.key or before.nulls != after.nulls
     return _order(before.cursor) < _order(after.cursor)
 
 
-def _order(cursor: str) -> tuple[int, str]:
-    return (len(cursor), cursor) if cursor.isdigit() else (0, cursor)
+def _order(cursor: str) -> tuple[int, Decimal, str]:
+    if _NUMBER.fullmatch(cursor):
+        return 0, Decimal(cursor), ""
+    return 1, Decimal(), cursor
 
 
 def judge(head: LedgerHead, recorded: str | None, manifest: Manifest, sha256: str) -> Verdict:
@@ -251,8 +262,12 @@ def judge(head: LedgerHead, recorded: str | None, manifest: Manifest, sha256: st
 
 
 def settled(state: State, head: LedgerHead, at: str) -> State:
-    """Y12: the state after what the ledger holds has left `pending`."""
-    if head.generation != state.generation:
+    """Y12: the state after what the ledger holds has left `pending`.
+
+    Only a head that is itself pending says anything: a number alone could be that of another chain
+    (a state put back by hand), and an old head would turn `loaded` back.
+    """
+    if not _unsettled(state, head):
         return state
     return replace(
         state,
