@@ -1,10 +1,10 @@
-"""A channel between two stations, bounded in bytes.
+"""A channel between two stations, bounded in bytes, and tasks that fail as one.
 
 The producer waits when `limit` bytes are under way, so that a slow stage is felt by the fast one
 before it: a stalled upload stops the encoder, the encoder stops the reader, and the reader stops
 the server. Bytes count from `put` until `release`, not until `get`: what a consumer still holds is
 under way too. A consumer that gathers items before it releases any must let go once it holds half
-of `limit`, else both ends wait for ever; an item larger than `limit` passes alone.
+of `limit`, else both ends wait for ever; so no item counts for more than the other half.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -29,14 +30,12 @@ class Channel(Generic[Item]):
 
     async def put(self, item: Item, size: int) -> None:
         """Pass `item` of `size` bytes on, as soon as there is room for it."""
+        counted = min(size, self.limit // 2)
         async with self._changed:
-            await self._changed.wait_for(lambda: self._held == 0 or self._fits(size))
-            self._held += size
-            self._items.append((item, size))
+            await self._changed.wait_for(lambda: self._held + counted <= self.limit)
+            self._held += counted
+            self._items.append((item, counted))
             self._changed.notify_all()
-
-    def _fits(self, size: int) -> bool:
-        return self._held + size <= self.limit
 
     async def close(self) -> None:
         """No more will come: consumers end once they have had what is there."""
@@ -44,18 +43,37 @@ class Channel(Generic[Item]):
             self._closed = True
             self._changed.notify_all()
 
+    async def get(self) -> tuple[Item, int] | None:
+        """The next item and the bytes to release for it; None once closed and empty."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._items or self._closed)
+            return self._items.popleft() if self._items else None
+
     async def release(self, size: int) -> None:
         """Say that `size` bytes are no longer held."""
         async with self._changed:
             self._held -= size
             self._changed.notify_all()
 
-    async def items(self) -> AsyncIterator[tuple[Item, int]]:
-        """Every item with its size, until the channel is closed and empty."""
-        while True:
-            async with self._changed:
-                await self._changed.wait_for(lambda: self._items or self._closed)
-                if not self._items:
-                    return
-                taken = self._items.popleft()
-            yield taken
+
+@asynccontextmanager
+async def together() -> AsyncIterator[asyncio.TaskGroup]:
+    """A TaskGroup whose first failure is raised as itself, with the others as its notes.
+
+    When a connection dies, everything that used its bytes fails after it; the cause is the first.
+    """
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            yield tasks
+    except BaseExceptionGroup as group:
+        first, *others = _leaves(group)
+        for other in others:
+            first.add_note(f"and then: {type(other).__name__}: {other}")
+        raise first from first.__cause__
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found

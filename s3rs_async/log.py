@@ -31,8 +31,9 @@ def hide_secrets(
     return event
 
 
-def set_up(*, json: bool | None = None, level: int = logging.INFO) -> None:
+def set_up(*, json: bool | None = None, quiet: bool = False) -> None:
     """Configure logging; `json` None: JSON unless stderr is a terminal."""
+    level = logging.WARNING if quiet else logging.INFO
     as_json = not sys.stderr.isatty() if json is None else json
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,

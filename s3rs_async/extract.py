@@ -1,0 +1,374 @@
+"""One pass over a table, from MySQL into S3: the steps X3 to X9 of the commit protocol.
+
+Rows stream from the reader through a channel bounded in bytes into parquet files that are uploaded
+while they grow; whole chunks make a batch; a batch is sealed by its manifest and enters the table's
+state by one compare-and-swap. Nothing is written before the first row is there, and no error path
+deletes anything: what a dead attempt leaves is unreferenced, and only s3clean may decide on it.
+
+What would break it: committing rows of a chunk whose end was not seen, or a claim taken after the
+first part was written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+import pyarrow as pa
+import structlog
+
+from . import batch, clock, commit
+from .errors import ConflictError, Error
+from .flow import Channel, together
+from .model import Bound, Column, Manifest, Mode, Part, Position, SourceId, Strategy, TargetId
+from .mysql.chunk import ReadPlan
+from .mysql.connection import Source
+from .mysql.reader import read_pass
+from .mysql.walk import ChunkEnd
+from .parquet import ParquetFile
+from .report import Meter
+from .s3 import manifest as manifests
+from .s3.layout import Attempt, Layout
+from .s3.ownership import Beats, heartbeat, is_dead, release, take
+from .s3.register import Register, Versioned
+
+log = structlog.get_logger()
+
+MIB = 1 << 20
+CHANNEL_BYTES = 64 * MIB
+UPLOAD_PART_BYTES = 8 * MIB
+UPLOADS = 3
+FILE_BYTES = 128 * MIB
+BATCH_BYTES = 4096 * MIB
+BATCH_SECONDS = 900.0
+"""A batch closes at the first chunk end beyond these; a full_sync is always one batch."""
+
+
+class Upload(Protocol):
+    """A multipart upload under way; left without `complete`, it is aborted."""
+
+    async def part(self, number: int, data: bytes) -> None:
+        """Send one part; several may be under way."""
+
+    async def complete(self) -> str:
+        """Make the object; its ETag."""
+
+
+class Stage(manifests.Bucket, Beats, Protocol):
+    """What extraction needs of the object store."""
+
+    def upload(self, key: str) -> AbstractAsyncContextManager[Upload]:
+        """Begin a multipart upload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """Everything that one pass over one table works with."""
+
+    pipeline: str
+    source: Source
+    source_id: SourceId
+    target_id: TargetId
+    plan: ReadPlan
+    columns: tuple[Column, ...]
+    bound: Bound
+    mode: Mode
+    stage: Stage
+    register: Register
+    layout: Layout
+    claim: commit.Claim
+    session: str
+    limit: int | None
+    stop: asyncio.Event
+    meter: Meter
+
+    @property
+    def whole(self) -> bool:
+        """Whether the pass is one batch that replaces the target."""
+        return self.mode is Mode.REPLACE
+
+
+async def extract(
+    job: Extraction, base: Versioned | None, ready: Callable[[], Awaitable[None]]
+) -> None:
+    """Bring one table forward once, from the state `base` (None: there is none yet).
+
+    `ready` is awaited before the first thing is written: it makes sure that the target can take
+    the rows, and raises if not.
+    """
+    position = base.state.position if base is not None else None
+    channel: Channel[pa.RecordBatch | ChunkEnd] = Channel(CHANNEL_BYTES)
+    feed = _Feed(channel, job)
+    async with together() as tasks, AsyncExitStack() as held:
+        reading = tasks.create_task(_read(job, position, channel), name="read")
+        owned: Versioned | None = None
+        while await feed.begin() or (job.whole and not feed.batches):
+            if owned is None:
+                await ready()
+                owned = await _claim(job, position, held)
+            owned = await _batch(job, owned, feed)
+            if feed.ended or job.stop.is_set():
+                break
+        reading.cancel()
+
+
+async def _claim(job: Extraction, position: Position | None, held: AsyncExitStack) -> Versioned:
+    """The extraction role, given back when the pass ends, however it ends."""
+
+    async def dead(holder: commit.Claim) -> bool:
+        return await is_dead(job.stage, job.layout.prefix, holder, job.claim)
+
+    owned = await take(job.register, job.claim, dead)
+    held.push_async_callback(release, job.register, job.claim)
+    await held.enter_async_context(heartbeat(job.stage, job.layout.prefix, job.claim))
+    if owned.state.position != position:
+        raise ConflictError(
+            "another process has brought the table forward meanwhile",
+            table=str(job.source_id.table),
+            hint="nothing is lost: run it again",
+        )
+    return owned
+
+
+async def _read(
+    job: Extraction, position: Position | None, channel: Channel[pa.RecordBatch | ChunkEnd]
+) -> None:
+    stream = read_pass(job.source, job.plan, position, job.bound, limit=job.limit)
+    async with aclosing(stream) as items:
+        async for item in items:
+            await channel.put(item, item.nbytes if isinstance(item, pa.RecordBatch) else 0)
+    await channel.close()
+
+
+class _Feed:
+    """The pass's rows, cut into batches at chunk ends."""
+
+    def __init__(self, channel: Channel[pa.RecordBatch | ChunkEnd], job: Extraction) -> None:
+        self._job = job
+        self._channel = channel
+        self._ahead: tuple[pa.RecordBatch, int] | None = None
+        self._bytes = 0
+        self._opened = 0.0
+        self.batches = 0
+        self.chunk_rows = 0
+        self.ended = False
+        self.dropped = False
+        self.after: Position | None = None
+        self.moves_watermark = False
+
+    async def begin(self) -> bool:
+        """Read on to the first row of the next batch; False when there is none."""
+        self.after, self.moves_watermark = None, False
+        self._bytes, self._opened, self.chunk_rows = 0, clock.seconds(), 0
+        while (taken := await self._channel.get()) is not None:
+            item, size = taken
+            if isinstance(item, pa.RecordBatch):
+                self._ahead = (item, size)
+                return True
+            self._note(item)
+        self.ended = True
+        return False
+
+    async def rows(self) -> AsyncGenerator[tuple[pa.RecordBatch, int]]:
+        """The batch's rows with their bytes, to be released by the caller once written."""
+        if self._ahead is None:
+            return
+        yield self._ahead
+        self._bytes, self._ahead = self._ahead[1], None
+        while (taken := await self._channel.get()) is not None:
+            item, size = taken
+            if isinstance(item, pa.RecordBatch):
+                self._bytes += size
+                yield item, size
+            elif self._closes(item):
+                return
+
+    async def release(self, size: int) -> None:
+        """Bytes of rows that are no longer held."""
+        await self._channel.release(size)
+
+    def _note(self, end: ChunkEnd) -> None:
+        self._job.meter.count_nulled(end.nulled)
+        self.chunk_rows += end.rows
+        if end.moves_watermark:
+            self.after, self.moves_watermark = end.after, True
+
+    def _closes(self, end: ChunkEnd) -> bool:
+        self._note(end)
+        if self._job.limit is not None:
+            self.ended = True
+            return True
+        if self._job.whole:
+            self.dropped = self._job.stop.is_set() and not end.last
+            return end.last or self.dropped
+        full = self._bytes >= BATCH_BYTES or clock.seconds() - self._opened >= BATCH_SECONDS
+        return full or end.last or self._job.stop.is_set()
+
+
+async def _batch(job: Extraction, owned: Versioned, feed: _Feed) -> Versioned:
+    """Write one batch (X4 to X7) and commit it (X8)."""
+    state, name = owned.state, clock.ulid()
+    attempt = Attempt(state.generation, state.epoch, state.next_seq, name)
+    with job.meter.timed("extract"):
+        parts = await _Files(job, attempt).write(feed)
+    feed.batches += 1
+    if feed.dropped:
+        return owned
+    _check_count(job, parts, feed)
+    moves = feed.moves_watermark and job.plan.strategy is not Strategy.FULL_SYNC
+    made = Manifest(
+        pipeline=job.pipeline,
+        source=job.source_id,
+        target=job.target_id,
+        columns=job.columns,
+        merge_key=job.plan.key,
+        cursor=job.plan.cursor,
+        generation=state.generation,
+        epoch=state.epoch,
+        seq=state.next_seq,
+        batch=name,
+        parent=state.last_batch,
+        before=state.position,
+        after=feed.after if moves else state.position,
+        bound=job.bound,
+        mode=job.mode,
+        moves_watermark=moves,
+        parts=parts,
+        session=job.session,
+        extracted_at=clock.iso_now(),
+    )
+    with job.meter.timed("commit"):
+        sealed = await manifests.seal(job.stage, made, job.layout)
+        change = partial(commit.committed, manifest=made, key=sealed.key, sha256=sealed.sha256)
+        committed = await job.register.change(change)
+    job.meter.batches += 1
+    log.info(
+        "batch committed",
+        table=str(job.source_id.table),
+        batch=name,
+        seq=made.seq,
+        rows=made.rows,
+        parts=len(parts),
+        bytes=sum(part.size for part in parts),
+        proof=job.bound.proof,
+    )
+    return committed
+
+
+def _check_count(job: Extraction, parts: tuple[Part, ...], feed: _Feed) -> None:
+    written = sum(part.rows for part in parts)
+    if written != feed.chunk_rows:
+        raise Error(
+            "rows written and rows read differ: the attempt is dropped",
+            table=str(job.source_id.table),
+            read=feed.chunk_rows,
+            written=written,
+        )
+
+
+@dataclass(slots=True)
+class _Files:
+    """Rows of one batch into parquet objects of about FILE_BYTES."""
+
+    job: Extraction
+    attempt: Attempt
+    parts: list[Part] = field(default_factory=list)
+
+    async def write(self, feed: _Feed) -> tuple[Part, ...]:
+        """Every row of the batch, in as many objects as it takes."""
+        async with aclosing(feed.rows()) as rows:
+            groups = _row_groups(rows)
+            async with aclosing(groups):
+                while (first := await anext(groups, None)) is not None:
+                    self.parts.append(await self._file(first, groups, feed))
+        return tuple(self.parts)
+
+    async def _file(self, first: _RowGroup, groups: AsyncIterator[_RowGroup], feed: _Feed) -> Part:
+        key = self.job.layout.part(self.attempt, len(self.parts))
+        metadata = {
+            "s3rs.format": "1",
+            "s3rs.batch": self.attempt.batch,
+            "s3rs.source": str(self.job.source_id),
+        }
+        file = ParquetFile(first.batches[0].schema, metadata)
+        async with self.job.stage.upload(key) as upload:
+            async with together() as tasks:
+                sender = _Sender(upload, tasks, self.job.meter)
+                group: _RowGroup | None = first
+                while group is not None:
+                    await self._encode(file, group, feed)
+                    await sender.send(file.take(UPLOAD_PART_BYTES))
+                    full = file.size >= FILE_BYTES
+                    group = None if full else await anext(groups, None)
+                await asyncio.to_thread(file.finish)
+                await sender.send([*file.take(UPLOAD_PART_BYTES), file.rest()])
+            etag = await upload.complete()
+        self.job.meter.files += 1
+        return Part(key, file.size, etag, file.rows)
+
+    async def _encode(self, file: ParquetFile, group: _RowGroup, feed: _Feed) -> None:
+        job = self.job
+        check = partial(
+            batch.check, columns=job.columns, table=job.source_id.table, key=job.plan.key
+        )
+        await asyncio.to_thread(_write_checked, file, group.batches, check)
+        await feed.release(group.size)
+        job.meter.rows_read += sum(rows.num_rows for rows in group.batches)
+        job.meter.bytes_read += group.size
+
+
+@dataclass(frozen=True, slots=True)
+class _RowGroup:
+    batches: list[pa.RecordBatch]
+    size: int
+
+
+async def _row_groups(
+    rows: AsyncIterator[tuple[pa.RecordBatch, int]],
+) -> AsyncGenerator[_RowGroup]:
+    """Batches gathered up to half of the channel: more would leave the reader no room to fill."""
+    group = _RowGroup([], 0)
+    async for rows_, size in rows:
+        group = _RowGroup([*group.batches, rows_], group.size + size)
+        if group.size >= CHANNEL_BYTES // 2:
+            yield group
+            group = _RowGroup([], 0)
+    if group.batches:
+        yield group
+
+
+def _write_checked(
+    file: ParquetFile, batches: list[pa.RecordBatch], check: Callable[[pa.RecordBatch], None]
+) -> None:
+    for rows in batches:
+        check(rows)
+    file.write(batches)
+
+
+@dataclass(slots=True)
+class _Sender:
+    """Numbered upload parts, at most UPLOADS of them under way."""
+
+    upload: Upload
+    tasks: asyncio.TaskGroup
+    meter: Meter
+    number: int = 0
+    slots: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, UPLOADS))
+
+    async def send(self, pieces: list[bytes]) -> None:
+        """Start the upload of each piece as soon as a slot is free."""
+        for data in pieces:
+            self.number += 1
+            await self.slots.acquire()
+            self.tasks.create_task(self._one(self.number, data), name=f"part {self.number}")
+
+    async def _one(self, number: int, data: bytes) -> None:
+        try:
+            await self.upload.part(number, data)
+            self.meter.bytes_stored += len(data)
+        finally:
+            self.slots.release()
