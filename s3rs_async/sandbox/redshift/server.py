@@ -1,0 +1,136 @@
+"""The listening front: one backend session for each client session, on 127.0.0.1 only."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .catalog import Catalogue, Who, open_catalogue
+from .faults import RedshiftError
+from .session import Session
+from .settings import backend_parameters
+from .store import Store, StoreAccess, open_store
+from .wire import (
+    INT,
+    CancelRequest,
+    Channel,
+    ClosedError,
+    Login,
+    StartUp,
+    first_message,
+    log_in,
+    refuse,
+    start_message,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+HOST = "127.0.0.1"
+_SOCKET = ".s.PGSQL.5432"
+_LOGIN_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What a front stands between."""
+
+    sockets: Path
+    login: Login
+    access: StoreAccess
+    port: int = 0
+
+
+class Front:
+    """What the sessions share."""
+
+    def __init__(self, wiring: Wiring, store: Store, catalogue: Catalogue) -> None:
+        self._socket = str(wiring.sockets / _SOCKET)
+        self._login = wiring.login
+        self._queries = itertools.count(1001)
+        self._sessions: dict[bytes, Session] = {}
+        self.store = store
+        self.catalogue = catalogue
+
+    def next_query(self) -> int:
+        """A query id."""
+        return next(self._queries)
+
+    def known(self, session: Session) -> None:
+        """A session whose cancel key is known now."""
+        self._sessions[session.key] = session
+
+    def who(self, key: bytes) -> Who:
+        """The session as a log names it."""
+        return Who(INT.unpack_from(key)[0], self._login.database)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, whatever it turns out to be."""
+        client = Channel(reader, writer)
+        try:
+            async with asyncio.timeout(_LOGIN_SECONDS):
+                start = await self._admit(client)
+            if start is not None:
+                await self._session(client, start)
+        except (ClosedError, TimeoutError):
+            pass
+        finally:
+            await client.close()
+
+    async def _admit(self, client: Channel) -> StartUp | None:
+        try:
+            first = await first_message(client, self._login.tls)
+            if isinstance(first, StartUp):
+                await log_in(client, first, self._login)
+                return StartUp(backend_parameters(first.parameters))
+            await self._cancel(first)
+        except RedshiftError as error:
+            await refuse(client, error)
+        return None
+
+    async def _cancel(self, request: CancelRequest) -> None:
+        session = self._sessions.get(request.key)
+        if session is not None:
+            session.stop.set()
+            await request.forward(self._socket)
+
+    async def _session(self, client: Channel, start: StartUp) -> None:
+        reader, writer = await asyncio.open_unix_connection(self._socket, limit=1 << 18)
+        backend = Channel(reader, writer)
+        session = Session(self, client, backend)
+        try:
+            await backend.send(start_message(start.parameters))
+            await session.run()
+        finally:
+            self._sessions.pop(session.key, None)
+            await backend.close()
+
+
+@asynccontextmanager
+async def open_front(wiring: Wiring) -> AsyncIterator[int]:
+    """A front that accepts connections; gives its port."""
+    sockets, login = str(wiring.sockets), wiring.login
+    async with (
+        open_store(wiring.access) as store,
+        open_catalogue(sockets, login.user, login.database) as catalogue,
+    ):
+        front = Front(wiring, store, catalogue)
+        async with asyncio.TaskGroup() as tasks:
+            running: set[asyncio.Task[None]] = set()
+
+            def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                task = tasks.create_task(front.serve(reader, writer))
+                running.add(task)
+                task.add_done_callback(running.discard)
+
+            server = await asyncio.start_server(accept, HOST, wiring.port, limit=1 << 18)
+            try:
+                yield server.sockets[0].getsockname()[1]
+            finally:
+                server.close()
+                for task in running:
+                    task.cancel()

