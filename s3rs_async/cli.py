@@ -6,7 +6,6 @@ line of error and one of hint; a bug keeps its traceback, without locals, since 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Coroutine, Sequence
@@ -156,6 +155,8 @@ def demo(rows: int, json_path: Path | None, keep: bool) -> int:
 
 
 def _await(work: Coroutine[object, object, Result]) -> Result:
+    import asyncio
+
     try:
         import uvloop
     except ImportError:  # there is none for this platform; the standard loop does

@@ -73,17 +73,17 @@ async def _play(story: Story) -> None:
     _fill(story)
     await _synced(story, "first sync")
     _change(story)
-    await _synced(story, "changed, added, removed; synced")
+    await _synced(story, "changed and synced")
     async with mid_upload(story.environment) as moment:
         _touch(story, "uploading")
         await sync_killed(story.names, story.environment, story.box.folder, moment)
     say("a sync was killed with SIGKILL in mid-upload")
-    await _synced(story, "resumed after a kill in mid-upload")
+    await _synced(story, "after a kill mid-upload")
     async with mid_load(story.environment) as moment:
         _touch(story, "loading")
         await sync_killed(story.names, story.environment, story.box.folder, moment)
     say("a sync was killed with SIGKILL in mid-load")
-    await _synced(story, "resumed after a kill in mid-load")
+    await _synced(story, "after a kill mid-load")
     since = clock.seconds()
     for table in TABLES:
         story.verified[table.name] = await compare(table, story.environment)
@@ -117,7 +117,8 @@ def _change(story: Story) -> None:
     statements += [
         (
             f"UPDATE {DATABASE}.{WIDE} SET status = 'delivered',"
-            " amount_paid = amount_paid + 0.0001, remark = CONCAT(COALESCE(remark, ''), ' ✓') WHERE id % 37 = 0"
+            " amount_paid = amount_paid + 0.0001,"
+            " remark = CONCAT(COALESCE(remark, ''), ' ✓') WHERE id % 37 = 0"
         ),
         f"UPDATE {DATABASE}.delivery_event SET note = NULL WHERE delivery_id % 41 = 0",
         f"UPDATE {DATABASE}.fee_rule SET percent = percent + 1",

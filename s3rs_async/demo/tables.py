@@ -46,7 +46,7 @@ class DemoTable:
         made = ", ".join(made.format(h=_HASH) for _, _, made in self.columns if made)
         return (
             f"INSERT INTO {DATABASE}.{self.name} ({names}) SELECT {made}"
-            f" FROM (SELECT seq AS n FROM seq_{first}_to_{last}) AS numbers"
+            f" FROM (SELECT seq AS n FROM {DATABASE}.seq_{first}_to_{last}) AS numbers"
         )
 
     def rows(self, wanted: int) -> int:

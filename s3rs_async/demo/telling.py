@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,7 +70,7 @@ def tell(
     reason: str,
 ) -> dict[str, object]:
     """Print the tables; the same figures as a document."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 110)
     console.print(_acts(acts))
     console.print(_verified(verified, deleted))
     for name, keys in deleted.items():
