@@ -25,7 +25,11 @@ STATEMENT_TIMEOUT: Final = "57014"
 SERVER_IS_GOING: Final = frozenset({"57P01", "57P02", "57P03"})
 
 _CLEAN_STATES: Final = frozenset({"40001", "40P01", "55P03", "53100", "53200", "53300", "34510"})
-_CLEAN_MESSAGES: Final = re.compile(r"\b(1023|1018)\b|disk full", re.IGNORECASE)
+_CLEAN_MESSAGES: Final = re.compile(
+    r"\b(1023|1018)\b|disk full|tuple concurrently updated", re.IGNORECASE
+)
+_MADE_TWICE: Final = frozenset({"42P06", "42P07", "42710"})  # IF NOT EXISTS, raced by another
+_CATALOGUE: Final = re.compile(r'unique constraint "?pg_')
 _DATA_STATES: Final = frozenset({"XX000", "42703", "42P01", "42804", "42601", "0A000"})
 _CONTEXT: Final = re.compile(r"context:\s*(.*?)\s*(?:\n\s*\w+:\s|\n?\s*-{3,}|\Z)", re.DOTALL)
 _DENIED: Final = re.compile(r"permission denied for (\w+) \"?([^\s\"]+)\"?", re.IGNORECASE)
@@ -68,6 +72,8 @@ def _not_let_in(config: TargetConfig, facts: dict[str, str]) -> ConfigError:
 def _is_clean(state: str, said: str) -> bool:
     return (
         state in _CLEAN_STATES
+        or state in _MADE_TWICE
+        or (state == "23505" and _CATALOGUE.search(said) is not None)
         or state in SERVER_IS_GOING
         or state == STATEMENT_TIMEOUT
         or state.startswith("08")

@@ -1,0 +1,658 @@
+"""Batches enter the stand-in as in production: SSH forward, TLS by name, S3 files, both loops."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import io
+import json
+import urllib.request
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import uvloop
+
+from s3rs_async.clock import ulid
+from s3rs_async.config import TargetConfig
+from s3rs_async.errors import ConfigError, DataError, Error, UnavailableError
+from s3rs_async.model import (
+    Bound,
+    Column,
+    Manifest,
+    Mode,
+    Part,
+    Proof,
+    SourceId,
+    TableName,
+    TargetId,
+)
+from s3rs_async.redshift import connection, ledger, sql
+from s3rs_async.redshift import schema as live
+from s3rs_async.redshift.connection import Session, Target, open_target
+from s3rs_async.redshift.loader import LoadTerms, Order, load
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+
+    from s3rs_async.commit import LedgerHead
+    from s3rs_async.sandbox import Box
+
+    Run = Callable[[Coroutine[Any, Any, None]], None]
+    Row = tuple[int, str | None, dt.datetime | None, Decimal | None]
+
+COLUMNS = (
+    Column("id", "bigint", "int64", nullable=False, redshift="BIGINT"),
+    Column("Note", "varchar(3)", "string", nullable=True, octets=12, redshift="VARCHAR(12)"),
+    Column("changed", "datetime(6)", "timestamp[us]", nullable=True, redshift="TIMESTAMP"),
+    Column("amount", "decimal(10,2)", "decimal128(10, 2)", nullable=True, redshift="DECIMAL(10,2)"),
+)
+ARROW = pa.schema(
+    [
+        pa.field("id", pa.int64(), nullable=False),
+        pa.field("Note", pa.string()),
+        pa.field("changed", pa.timestamp("us")),
+        pa.field("amount", pa.decimal128(10, 2)),
+    ]
+)
+TERMS = LoadTerms("run", "writer", ghost_timeout=20.0, load_timeout=60.0)
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Run:
+    factory = uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
+
+    def running(body: Coroutine[Any, Any, None]) -> None:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(body)
+
+    return running
+
+
+def row(key: int, note: str | None = None, minute: int | None = 0) -> Row:
+    changed = None if minute is None else dt.datetime(2026, 1, 1, 0, minute)
+    return key, note, changed, Decimal(key).scaleb(-2)
+
+
+def some_rows(count: int) -> pa.Table:
+    moment = dt.datetime(2026, 1, 1)
+    return pa.table(
+        {
+            "id": pa.array(range(count), pa.int64()),
+            "Note": pa.array(["note"] * count),
+            "changed": pa.array([moment] * count, pa.timestamp("us")),
+            "amount": pa.array([Decimal("1.00")] * count, pa.decimal128(10, 2)),
+        },
+        schema=ARROW,
+    )
+
+
+@dataclass
+class Line:
+    """One table's batches: each new one is chained to the last that was made."""
+
+    box: Box
+    prefix: str
+    schema: str
+    pipeline: str = "shop"
+    table: str = "orders"
+    seq: int = 0
+    parent: str = ""
+    columns: tuple[Column, ...] = COLUMNS
+    config: TargetConfig = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.config = TargetConfig.model_validate(self.box.connections["targets"]["standin"])
+
+    @property
+    def target(self) -> TargetId:
+        return TargetId("standin", self.box.redshift.database, TableName(self.schema, self.table))
+
+    def batch(
+        self, rows: Iterable[Row] | pa.Table, mode: Mode = Mode.MERGE, *, generation: int = 1
+    ) -> Order:
+        found = rows if isinstance(rows, pa.Table) else _table(rows)
+        batch = ulid()
+        folder = f"{self.prefix}/{batch}"
+        parts = (self._part(f"{folder}/part-00000.parquet", found),) if found.num_rows else ()
+        self.seq += 1
+        manifest = Manifest(
+            pipeline=self.pipeline,
+            source=SourceId("shop_mysql", "server", TableName("shop", "orders")),
+            target=self.target,
+            columns=self.columns,
+            merge_key=() if mode is Mode.APPEND else ("id",),
+            cursor="changed",
+            generation=generation,
+            epoch=1,
+            seq=self.seq,
+            batch=batch,
+            parent=self.parent,
+            before=None,
+            after=None,
+            bound=Bound(None, Proof.NONE, "2026-01-01T00:00:00+00:00"),
+            mode=mode,
+            moves_watermark=True,
+            parts=parts,
+            session="session",
+            extracted_at="2026-01-01T00:00:00+00:00",
+        )
+        self.parent = batch
+        url = self._copy_manifest(folder, parts) if parts else None
+        return Order(manifest, "0" * 64, '{"cursor":"x"}', url)
+
+    def _part(self, key: str, rows: pa.Table) -> Part:
+        buffer = io.BytesIO()
+        pq.write_table(rows, buffer)
+        content = buffer.getvalue()
+        return Part(key, len(content), self._put(key, content), rows.num_rows)
+
+    def _copy_manifest(self, folder: str, parts: tuple[Part, ...]) -> str:
+        bucket = self.box.s3.bucket
+        entries = [
+            {
+                "url": f"s3://{bucket}/{part.key}",
+                "mandatory": True,
+                "meta": {"content_length": part.size},
+            }
+            for part in parts
+        ]
+        self._put(f"{folder}/copy.manifest", json.dumps({"entries": entries}).encode())
+        return f"s3://{bucket}/{folder}/copy.manifest"
+
+    def _put(self, key: str, content: bytes) -> str:
+        url = f"{self.box.s3.url}/{self.box.s3.bucket}/{key}"
+        kind = {"Content-Type": "application/octet-stream"}
+        request = urllib.request.Request(url, data=content, method="PUT", headers=kind)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return str(answer.headers["ETag"])
+
+    def query(self, text: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.box.redshift.url, autocommit=True) as outside:
+            cursor = outside.execute(text.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def notes(self) -> list[tuple[Any, ...]]:
+        return self.query(f"SELECT id, note FROM {self.schema}.{self.table} ORDER BY id, note")
+
+    def ledger(self) -> list[tuple[Any, ...]]:
+        name = sql.ledger_names(self.target).ledger
+        return self.query(f"SELECT batch_id, mode, rows_copied, rows_deleted FROM {name}")
+
+    def head(self) -> list[tuple[Any, ...]]:
+        name = sql.ledger_names(self.target).head
+        return self.query(f"SELECT batch_id, rows_total FROM {name}")
+
+
+def _table(rows: Iterable[Row]) -> pa.Table:
+    listed = list(rows)
+    columns = list(zip(*listed, strict=True)) if listed else [[] for _ in ARROW]
+    arrays = [pa.array(list(c), f.type) for c, f in zip(columns, ARROW, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=ARROW)
+
+
+@pytest.fixture
+def line(box: Box, prefix: str, schema: str) -> Line:
+    return Line(box, prefix, schema)
+
+
+@asynccontextmanager
+async def opened(line: Line) -> AsyncIterator[Target]:
+    async with open_target("standin", line.config) as target:
+        yield target
+
+
+async def loaded(line: Line, *orders: Order) -> LedgerHead:
+    async with opened(line) as target:
+        heads = [await load(target, order, TERMS) for order in orders]
+    return heads[-1]
+
+
+def test_an_append_adds_every_row(run: Run, line: Line) -> None:
+    async def body() -> None:
+        first = line.batch([row(1, "a"), row(1, "a"), row(2, None)], Mode.APPEND)
+        second = line.batch([row(1, "a")], Mode.APPEND)
+        head = await loaded(line, first, second)
+        assert (head.batch, head.seq, head.rows_total) == (second.manifest.batch, 2, 4)
+        assert head.position == second.position
+
+    run(body())
+    assert line.notes() == [(1, "a"), (1, "a"), (1, "a"), (2, None)]
+    assert line.head() == [(line.parent, 4)]
+
+
+def test_a_merge_keeps_the_latest_version_of_each_key(run: Run, line: Line) -> None:
+    async def body() -> None:
+        first = line.batch([row(1, "old", 1), row(1, "new", 2), row(1, "null", None), row(2, "b")])
+        second = line.batch([row(2, "B", 5), row(3, "c")])
+        head = await loaded(line, first, second)
+        assert head.rows_total == 3
+
+    run(body())
+    assert line.notes() == [(1, "new"), (2, "B"), (3, "c")]
+    assert [(copied, deleted) for _, _, copied, deleted in line.ledger()] == [(4, 0), (2, 1)]
+
+
+def test_a_replace_leaves_only_its_own_rows_and_may_have_none(run: Run, line: Line) -> None:
+    async def body() -> None:
+        await loaded(line, line.batch([row(1), row(2)]), line.batch([row(3), row(3, "l", 9)], R))
+        assert line.notes() == [(3, "l")]
+        head = await loaded(line, line.batch([], R, generation=2))
+        assert (head.rows_total, head.generation) == (0, 2)
+
+    run(body())
+    assert line.notes() == []
+
+
+R = Mode.REPLACE
+
+
+def test_every_value_arrives_as_it_was(run: Run, line: Line) -> None:
+    run_rows = [row(7, "é€😀"), (8, None, None, None)]
+
+    async def body() -> None:
+        await loaded(line, line.batch(run_rows, Mode.APPEND))
+
+    run(body())
+    found = line.query(f"SELECT id, note, changed, amount FROM {line.schema}.orders ORDER BY id")
+    assert found == run_rows
+
+
+def test_a_count_that_is_not_the_manifests_changes_nothing(run: Run, line: Line) -> None:
+    async def body() -> None:
+        good = line.batch([row(1, "a")])
+        await loaded(line, good)
+        bad = line.batch([row(1, "z"), row(2, "b")])
+        part = bad.manifest.parts[0]
+        wrong = replace(bad.manifest, parts=(replace(part, rows=part.rows + 1),))
+        with pytest.raises(DataError, match="counts other rows") as caught:
+            await loaded(line, replace(bad, manifest=wrong))
+        assert (caught.value.context["found"], caught.value.context["wanted"]) == (2, 3)
+        assert line.head() == [(good.manifest.batch, 1)]
+        await loaded(line, bad)
+
+    run(body())
+    assert line.notes() == [(1, "z"), (2, "b")]
+
+
+def test_a_batch_given_twice_is_loaded_once(run: Run, line: Line) -> None:
+    async def body() -> None:
+        first, second = line.batch([row(1)], Mode.APPEND), line.batch([row(2)], Mode.APPEND)
+        head = await loaded(line, first, first, second)
+        assert await loaded(line, first) == head
+
+    run(body())
+    assert [key for key, _ in line.notes()] == [1, 2]
+    assert len(line.ledger()) == 2
+
+
+def test_sessions_that_race_load_exactly_once(run: Run, line: Line) -> None:
+    async def body() -> None:
+        order = line.batch([row(1), row(2)], Mode.APPEND)
+        async with opened(line) as one, opened(line) as two, asyncio.TaskGroup() as group:
+            racing = [
+                group.create_task(_patiently(target, order)) for target in (one, two, one, two)
+            ]
+        assert len({task.result() for task in racing}) == 1
+
+    run(body())
+    assert [key for key, _ in line.notes()] == [1, 2]
+    assert len(line.ledger()) == 1
+
+
+async def _patiently(target: Target, order: Order) -> LedgerHead:
+    """As the caller's retry does: a clean failure is tried again."""
+    for _ in range(20):
+        try:
+            return await load(target, order, TERMS)
+        except UnavailableError:
+            await asyncio.sleep(0.05)
+    return await load(target, order, TERMS)
+
+
+def test_another_pipeline_is_refused_and_named(run: Run, line: Line) -> None:
+    async def body() -> None:
+        await loaded(line, line.batch([row(1)]))
+        intruder = replace(line, pipeline="other")
+        with pytest.raises(ConfigError, match="another pipeline") as caught:
+            await loaded(line, intruder.batch([row(9)]))
+        assert caught.value.context["feeder"] == "shop"
+
+    run(body())
+    assert line.notes() == [(1, None)]
+
+
+def test_a_batch_under_another_digest_stops(run: Run, line: Line) -> None:
+    async def body() -> None:
+        order = line.batch([row(1)])
+        await loaded(line, order)
+        with pytest.raises(DataError, match="digest") as caught:
+            await loaded(line, replace(order, sha256="1" * 64))
+        assert caught.value.context["verdict"] == "tampered"
+
+    run(body())
+
+
+def test_a_batch_that_does_not_follow_stops(run: Run, line: Line) -> None:
+    async def body() -> None:
+        await loaded(line, line.batch([row(1)]))
+        line.batch([row(2)])
+        with pytest.raises(DataError, match="does not follow") as caught:
+            await loaded(line, line.batch([row(3)]))
+        assert caught.value.context["verdict"] == "diverged"
+        assert "watermark reconcile" in caught.value.hint
+
+    run(body())
+    assert line.notes() == [(1, None)]
+
+
+def test_a_target_that_others_filled_is_refused_until_adopted(run: Run, line: Line) -> None:
+    async def body() -> None:
+        async with opened(line) as target, target.session() as session:
+            await session.execute(sql.create_table(line.target.table, line.columns))
+            await session.execute(f"INSERT INTO {line.schema}.orders (id) VALUES (5), (6)")
+        order = line.batch([row(6, "ours")])
+        with pytest.raises(DataError, match="its ledger has none") as caught:
+            await loaded(line, order)
+        assert "adopt" in caught.value.hint
+        async with opened(line) as target:
+            head = await load(target, order, replace(TERMS, adopt=True))
+        assert head.rows_total == 2
+
+    run(body())
+    assert line.notes() == [(5, None), (6, "ours")]
+
+
+def _when(
+    monkeypatch: pytest.MonkeyPatch, word: str, act: Callable[[Session], Coroutine[Any, Any, None]]
+) -> None:
+    """Once, while a statement that begins with `word` runs, do `act`."""
+    original = Session.execute
+    armed = [True]
+
+    async def execute(self: Session, statement: str, *args: Any, **more: Any) -> int:
+        if not (statement.startswith(word) and armed):
+            return await original(self, statement, *args, **more)
+        armed.clear()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(act(self))
+            return await original(self, statement, *args, **more)
+
+    monkeypatch.setattr(Session, "execute", execute)
+
+
+BIG = 400_000
+
+
+def test_a_line_cut_in_mid_copy_loads_nothing_and_the_next_load_works(
+    run: Run, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body() -> None:
+        order = line.batch(some_rows(BIG), Mode.APPEND)
+        async with opened(line) as target:
+
+            async def cut(_: Session) -> None:
+                await asyncio.sleep(0.15)
+                assert target._tunnel is not None
+                target._tunnel._ssh.abort()
+
+            _when(monkeypatch, "COPY", cut)
+            with pytest.raises(UnavailableError, match="connection to the target was lost"):
+                await load(target, order, TERMS)
+            assert len(target.ghosts) == 1
+            assert (await load(target, order, TERMS)).rows_total == BIG
+
+    run(body())
+    assert line.query(f"SELECT count(*) FROM {line.schema}.orders") == [(BIG,)]
+    assert len(line.ledger()) == 1
+
+
+def test_a_load_cancelled_in_mid_copy_loads_nothing_and_frees_the_lock(
+    run: Run, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body() -> None:
+        order = line.batch(some_rows(BIG), Mode.APPEND)
+        async with opened(line) as target:
+            copying = asyncio.Event()
+
+            async def tell(_: Session) -> None:
+                await asyncio.sleep(0.15)
+                copying.set()
+
+            _when(monkeypatch, "COPY", tell)
+            async with asyncio.TaskGroup() as group:
+                task = group.create_task(load(target, order, TERMS))
+                await copying.wait()
+                task.cancel()
+            assert task.cancelled()
+            short = replace(TERMS, ghost_timeout=5.0)
+            assert (await load(target, order, short)).rows_total == BIG
+
+    run(body())
+    assert len(line.ledger()) == 1
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_a_lost_answer_to_commit_is_resolved_by_the_ledger(
+    run: Run, line: Line, monkeypatch: pytest.MonkeyPatch, arrived: bool
+) -> None:
+    original = Session._send
+    cuts = []
+
+    async def body() -> None:
+        order = line.batch([row(1), row(2)], Mode.APPEND)
+        async with opened(line) as target:
+
+            async def send(self: Session, statement: str, *args: Any, **more: Any) -> str:
+                if statement != sql.COMMIT or cuts:
+                    return await original(self, statement, *args, **more)
+                cuts.append(statement)
+                if arrived:
+                    await self._connection.execute(statement)
+                assert target._tunnel is not None
+                target._tunnel._ssh.abort()
+                await asyncio.sleep(0.1)
+                return await original(self, statement, *args, **more)
+
+            monkeypatch.setattr(Session, "_send", send)
+            assert (await load(target, order, TERMS)).batch == order.manifest.batch
+
+    run(body())
+    assert cuts == [sql.COMMIT]
+    assert [key for key, _ in line.notes()] == [1, 2]
+    assert len(line.ledger()) == 1
+
+
+def test_a_lock_held_by_a_stranger_ends_in_an_error_that_names_it(run: Run, line: Line) -> None:
+    async def body() -> None:
+        first = line.batch([row(1)])
+        async with opened(line) as target, opened(line) as stranger:
+            await load(target, first, TERMS)
+            async with stranger.session() as holder:
+                await holder.execute(sql.BEGIN)
+                await holder.execute(sql.lock_head(line.target))
+                with pytest.raises(ledger.LockedError) as caught:
+                    await load(target, line.batch([row(2)]), replace(TERMS, ghost_timeout=0.5))
+                assert caught.value.context["holder_pid"] == holder.backend_pid
+                assert f"pg_terminate_backend({holder.backend_pid})" in caught.value.hint
+                await holder.execute(sql.ROLLBACK)
+
+    run(body())
+    assert line.notes() == [(1, None)]
+
+
+def test_a_ghost_of_our_own_is_ended(run: Run, line: Line) -> None:
+    async def body() -> None:
+        first, second = line.batch([row(1)]), line.batch([row(2)])
+        async with opened(line) as target, opened(line) as dead:
+            await load(target, first, TERMS)
+            async with dead.session() as ghost:
+                await ghost.execute(sql.BEGIN)
+                await ghost.execute(sql.lock_head(line.target))
+                target.ghosts.append(ghost.backend_pid)
+                head = await load(target, second, replace(TERMS, ghost_timeout=0.5))
+                assert head.rows_total == 2
+                with pytest.raises(Error):
+                    await ghost.value("SELECT 1")
+
+    run(body())
+
+
+def test_the_head_can_be_read_and_is_none_before_the_first_load(run: Run, line: Line) -> None:
+    async def body() -> None:
+        async with opened(line) as target, target.session() as session:
+            assert await ledger.read_head(session, line.target) is None
+            head = await load(target, line.batch([row(1)]), TERMS)
+            assert await ledger.read_head(session, line.target) == head
+
+    run(body())
+
+
+def test_a_table_that_we_made_has_no_differences(run: Run, line: Line) -> None:
+    async def body() -> None:
+        async with opened(line) as target, target.session() as session:
+            assert await live.read_columns(session, line.target.table) is None
+            await load(target, line.batch([row(1)]), TERMS)
+            columns = await live.read_columns(session, line.target.table)
+            assert columns is not None
+            assert [(c.name, c.type, c.nullable) for c in columns] == [
+                ("id", "BIGINT", False),
+                ("note", "VARCHAR(12)", True),
+                ("changed", "TIMESTAMP", True),
+                ("amount", "DECIMAL(10,2)", True),
+            ]
+            assert live.differences(line.columns, columns) == []
+            await session.execute(f"ALTER TABLE {line.schema}.orders ADD COLUMN extra INTEGER")
+            columns = await live.read_columns(session, line.target.table)
+            assert columns is not None
+            assert live.differences(line.columns, columns) == ["extra INTEGER: only in the target"]
+
+    run(body())
+
+
+def test_a_file_of_other_types_is_refused_and_says_which_column(run: Run, line: Line) -> None:
+    async def body() -> None:
+        line.columns = (replace(COLUMNS[0], redshift="INTEGER"), *COLUMNS[1:])
+        with pytest.raises(DataError, match="refused the data") as caught:
+            await loaded(line, line.batch([row(1)]))
+        assert "id" in str(caught.value.context["detail"])
+        assert ".parquet" in str(caught.value.context["detail"])
+
+    run(body())
+    assert line.notes() == []
+
+
+def test_a_text_longer_than_its_column_is_refused_never_cut(run: Run, line: Line) -> None:
+    async def body() -> None:
+        with pytest.raises(DataError):
+            await loaded(line, line.batch([row(1, "€€€€€")]))
+
+    run(body())
+    assert line.notes() == []
+
+
+def test_a_name_that_the_certificate_lacks_is_refused(run: Run, line: Line) -> None:
+    straight = {"host": "127.0.0.1", "port": line.box.redshift.port, "tunnel": None}
+
+    async def body() -> None:
+        line.config = line.config.model_copy(update=straight)
+        with pytest.raises(ConfigError, match="certificate"):
+            async with opened(line) as target, target.session():
+                pass
+        line.config = line.config.model_copy(update={"tls": "require"})
+        async with opened(line) as target, target.session() as session:
+            assert await session.value("SELECT 1") == 1
+
+    run(body())
+
+
+def test_a_certificate_of_an_unknown_authority_is_refused(run: Run, line: Line) -> None:
+    async def body() -> None:
+        line.config = line.config.model_copy(update={"ca": None})
+        with pytest.raises(ConfigError, match="certificate"):
+            async with opened(line) as target, target.session():
+                pass
+
+    run(body())
+
+
+def test_a_target_with_a_tunnel_is_never_reached_without_it(run: Run, line: Line) -> None:
+    """The target could be reached directly here; the declared bastion cannot."""
+
+    async def body() -> None:
+        assert line.config.tunnel is not None
+        dead = line.config.tunnel.model_copy(update={"port": 1})
+        line.config = line.config.model_copy(
+            update={"host": "127.0.0.1", "port": line.box.redshift.port, "tls": "require"}
+        )
+        without = line.config.model_copy(update={"tunnel": None})
+        async with open_target("standin", without) as target, target.session():
+            pass
+        line.config = line.config.model_copy(update={"tunnel": dead})
+        with pytest.raises(UnavailableError, match="bastion"):
+            async with opened(line):
+                pytest.fail("reached without the tunnel")
+
+    run(body())
+
+
+def test_a_wrong_password_is_a_matter_of_configuration_and_is_not_told(
+    run: Run, line: Line
+) -> None:
+    async def body() -> None:
+        line.config = TargetConfig.model_validate(
+            {**line.box.connections["targets"]["standin"], "password": "not-the-password"}
+        )
+        with pytest.raises(ConfigError, match="let us in") as caught:
+            async with opened(line) as target, target.session():
+                pass
+        assert "not-the-password" not in f"{caught.value!r}{caught.value}{caught.value.hint}"
+
+    run(body())
+
+
+def test_a_host_behind_the_bastion_that_is_not_there_is_told_as_that(run: Run, line: Line) -> None:
+    async def body() -> None:
+        line.config = line.config.model_copy(update={"host": "elsewhere.internal"})
+        with pytest.raises(UnavailableError, match="bastion cannot reach"):
+            async with opened(line) as target, target.session():
+                pass
+
+    run(body())
+
+
+def test_a_missing_right_prints_its_grant(run: Run, line: Line) -> None:
+    async def body() -> None:
+        async with opened(line) as target, target.session() as session:
+            with pytest.raises(ConfigError) as caught:
+                await session.execute(
+                    "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '42501',"
+                    " MESSAGE = 'permission denied for schema s3rs_meta'; END $$"
+                )
+            wanted = f"GRANT USAGE, CREATE ON SCHEMA s3rs_meta TO {line.config.user}"
+            assert caught.value.hint == wanted
+
+    run(body())
+
+
+def test_a_tunnel_that_was_lost_is_opened_again_for_the_next_session(run: Run, line: Line) -> None:
+    async def body() -> None:
+        async with opened(line) as target:
+            assert target._tunnel is not None
+            before = target._tunnel
+            before._ssh.abort()
+            await before._ssh.wait_closed()
+            async with target.session() as session:
+                assert await session.value("SELECT 1") == 1
+            assert target._tunnel is not before
+
+    run(body())
+
+
+def test_a_session_takes_only_the_reset_that_redshift_knows() -> None:
+    assert connection._Connection.get_reset_query(None) == "RESET ALL;"
