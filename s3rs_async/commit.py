@@ -11,6 +11,7 @@ without `judge` under the ledger's lock (a doubled one), or deleting anything on
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -20,6 +21,7 @@ from .errors import ConflictError, DataError, FencedError
 from .model import Manifest, Mode, Position
 
 FIRST_GENERATION = 1
+WATERMARK_IDLE_STEP = dt.timedelta(hours=24)
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
@@ -151,11 +153,35 @@ def claimed(state: State, claim: Claim) -> State:
     return replace(state, epoch=state.epoch + 1, claim=claim)
 
 
-def released(state: State, claim: Claim) -> State | None:
-    """The state with our claim given back; None when it is no longer ours to give."""
+def released(state: State, claim: Claim, failure: str | None = None) -> State:
+    """The state with our claim given back and word of what failed; unchanged if it isn't ours."""
     if state.claim is None or state.claim.writer != claim.writer:
-        return None
-    return replace(state, claim=replace(state.claim, released=True))
+        return state
+    return replace(
+        state,
+        claim=replace(state.claim, released=True),
+        last_failure=failure if failure is not None else state.last_failure,
+    )
+
+
+def is_long_idle(before: Position | None, after: Position | None) -> bool:
+    """Whether a window without rows is so long that the position should move over it alone."""
+    if before is None or after is None or before.cursor is None or after.cursor is None:
+        return False
+    try:
+        idle = dt.datetime.fromisoformat(after.cursor) - dt.datetime.fromisoformat(before.cursor)
+    except ValueError:
+        return False  # not a moment: a number has no span that we could judge
+    return idle > WATERMARK_IDLE_STEP
+
+
+def idled(state: State, *, claim: Claim, before: Position | None, after: Position) -> State:
+    """The state with its position moved over a window in which nothing was found."""
+    if state.claim is None or state.claim.writer != claim.writer:
+        raise FencedError("another writer has taken the table", table=state.table)
+    if state.position != before:
+        raise ConflictError("the state has moved on since the window was read", table=state.table)
+    return replace(state, position=after)
 
 
 def is_committed(state: State, batch: str) -> bool:

@@ -12,10 +12,11 @@ first part was written.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
+from types import TracebackType
 from typing import Protocol
 
 import pyarrow as pa
@@ -29,33 +30,19 @@ from .mysql.chunk import ReadPlan
 from .mysql.connection import Source
 from .mysql.reader import read_pass
 from .mysql.walk import ChunkEnd
-from .parquet import ParquetFile
 from .report import Meter
 from .s3 import manifest as manifests
 from .s3.layout import Attempt, Layout
 from .s3.ownership import Beats, heartbeat, is_dead, release, take
 from .s3.register import Register, Versioned
+from .staging import MIB, ROW_GROUP_BYTES, Destination, Upload, write_parts
 
 log = structlog.get_logger()
 
-MIB = 1 << 20
-CHANNEL_BYTES = 64 * MIB
-UPLOAD_PART_BYTES = 8 * MIB
-UPLOADS = 3
-FILE_BYTES = 128 * MIB
+CHANNEL_BYTES = 2 * ROW_GROUP_BYTES
 BATCH_BYTES = 4096 * MIB
 BATCH_SECONDS = 900.0
 """A batch closes at the first chunk end beyond these; a full_sync is always one batch."""
-
-
-class Upload(Protocol):
-    """A multipart upload under way; left without `complete`, it is aborted."""
-
-    async def part(self, number: int, data: bytes) -> None:
-        """Send one part; several may be under way."""
-
-    async def complete(self) -> str:
-        """Make the object; its ETag."""
 
 
 class Stage(manifests.Bucket, Beats, Protocol):
@@ -114,6 +101,11 @@ async def extract(
             if feed.ended or job.stop.is_set():
                 break
         reading.cancel()
+        after = feed.after
+        if owned is None and after is not None and commit.is_long_idle(position, after):
+            await _claim(job, position, held)
+            over = partial(commit.idled, claim=job.claim, before=position, after=after)
+            await job.register.change(over)
 
 
 async def _claim(job: Extraction, position: Position | None, held: AsyncExitStack) -> Versioned:
@@ -123,7 +115,7 @@ async def _claim(job: Extraction, position: Position | None, held: AsyncExitStac
         return await is_dead(job.stage, job.layout.prefix, holder, job.claim)
 
     owned = await take(job.register, job.claim, dead)
-    held.push_async_callback(release, job.register, job.claim)
+    held.push_async_exit(partial(_give_back, job))
     await held.enter_async_context(heartbeat(job.stage, job.layout.prefix, job.claim))
     if owned.state.position != position:
         raise ConflictError(
@@ -132,6 +124,20 @@ async def _claim(job: Extraction, position: Position | None, held: AsyncExitStac
             hint="nothing is lost: run it again",
         )
     return owned
+
+
+async def _give_back(
+    job: Extraction,
+    _: type[BaseException] | None,
+    failure: BaseException | None,
+    __: TracebackType | None,
+) -> None:
+    """Let the role go and leave word of what failed; that this fails must not hide what did."""
+    word = str(failure) if isinstance(failure, Error) else None
+    try:
+        await release(job.register, job.claim, word)
+    except Error as error:
+        log.warning("claim not given back", table=str(job.source_id.table), reason=str(error))
 
 
 async def _read(
@@ -173,7 +179,7 @@ class _Feed:
         self.ended = True
         return False
 
-    async def rows(self) -> AsyncGenerator[tuple[pa.RecordBatch, int]]:
+    async def rows(self) -> AsyncGenerator[tuple[pa.RecordBatch, int], None]:
         """The batch's rows with their bytes, to be released by the caller once written."""
         if self._ahead is None:
             return
@@ -199,7 +205,7 @@ class _Feed:
 
     def _closes(self, end: ChunkEnd) -> bool:
         self._note(end)
-        if self._job.limit is not None:
+        if self._job.limit is not None and end.leg != "nulls":
             self.ended = True
             return True
         if self._job.whole:
@@ -214,7 +220,8 @@ async def _batch(job: Extraction, owned: Versioned, feed: _Feed) -> Versioned:
     state, name = owned.state, clock.ulid()
     attempt = Attempt(state.generation, state.epoch, state.next_seq, name)
     with job.meter.timed("extract"):
-        parts = await _Files(job, attempt).write(feed)
+        async with aclosing(feed.rows()) as rows:
+            parts = await write_parts(rows, _destination(job, attempt, feed))
     feed.batches += 1
     if feed.dropped:
         return owned
@@ -259,6 +266,22 @@ async def _batch(job: Extraction, owned: Versioned, feed: _Feed) -> Versioned:
     return committed
 
 
+def _destination(job: Extraction, attempt: Attempt, feed: _Feed) -> Destination:
+    table = job.source_id.table
+    return Destination(
+        upload=job.stage.upload,
+        key_of=partial(job.layout.part, attempt),
+        metadata={
+            "s3rs.format": "1",
+            "s3rs.batch": attempt.batch,
+            "s3rs.source": str(job.source_id),
+        },
+        check=partial(batch.check, columns=job.columns, table=table, key=job.plan.key),
+        release=feed.release,
+        meter=job.meter,
+    )
+
+
 def _check_count(job: Extraction, parts: tuple[Part, ...], feed: _Feed) -> None:
     written = sum(part.rows for part in parts)
     if written != feed.chunk_rows:
@@ -268,107 +291,3 @@ def _check_count(job: Extraction, parts: tuple[Part, ...], feed: _Feed) -> None:
             read=feed.chunk_rows,
             written=written,
         )
-
-
-@dataclass(slots=True)
-class _Files:
-    """Rows of one batch into parquet objects of about FILE_BYTES."""
-
-    job: Extraction
-    attempt: Attempt
-    parts: list[Part] = field(default_factory=list)
-
-    async def write(self, feed: _Feed) -> tuple[Part, ...]:
-        """Every row of the batch, in as many objects as it takes."""
-        async with aclosing(feed.rows()) as rows:
-            groups = _row_groups(rows)
-            async with aclosing(groups):
-                while (first := await anext(groups, None)) is not None:
-                    self.parts.append(await self._file(first, groups, feed))
-        return tuple(self.parts)
-
-    async def _file(self, first: _RowGroup, groups: AsyncIterator[_RowGroup], feed: _Feed) -> Part:
-        key = self.job.layout.part(self.attempt, len(self.parts))
-        metadata = {
-            "s3rs.format": "1",
-            "s3rs.batch": self.attempt.batch,
-            "s3rs.source": str(self.job.source_id),
-        }
-        file = ParquetFile(first.batches[0].schema, metadata)
-        async with self.job.stage.upload(key) as upload:
-            async with together() as tasks:
-                sender = _Sender(upload, tasks, self.job.meter)
-                group: _RowGroup | None = first
-                while group is not None:
-                    await self._encode(file, group, feed)
-                    await sender.send(file.take(UPLOAD_PART_BYTES))
-                    full = file.size >= FILE_BYTES
-                    group = None if full else await anext(groups, None)
-                await asyncio.to_thread(file.finish)
-                await sender.send([*file.take(UPLOAD_PART_BYTES), file.rest()])
-            etag = await upload.complete()
-        self.job.meter.files += 1
-        return Part(key, file.size, etag, file.rows)
-
-    async def _encode(self, file: ParquetFile, group: _RowGroup, feed: _Feed) -> None:
-        job = self.job
-        check = partial(
-            batch.check, columns=job.columns, table=job.source_id.table, key=job.plan.key
-        )
-        await asyncio.to_thread(_write_checked, file, group.batches, check)
-        await feed.release(group.size)
-        job.meter.rows_read += sum(rows.num_rows for rows in group.batches)
-        job.meter.bytes_read += group.size
-
-
-@dataclass(frozen=True, slots=True)
-class _RowGroup:
-    batches: list[pa.RecordBatch]
-    size: int
-
-
-async def _row_groups(
-    rows: AsyncIterator[tuple[pa.RecordBatch, int]],
-) -> AsyncGenerator[_RowGroup]:
-    """Batches gathered up to half of the channel: more would leave the reader no room to fill."""
-    group = _RowGroup([], 0)
-    async for rows_, size in rows:
-        group = _RowGroup([*group.batches, rows_], group.size + size)
-        if group.size >= CHANNEL_BYTES // 2:
-            yield group
-            group = _RowGroup([], 0)
-    if group.batches:
-        yield group
-
-
-def _write_checked(
-    file: ParquetFile, batches: list[pa.RecordBatch], check: Callable[[pa.RecordBatch], None]
-) -> None:
-    for rows in batches:
-        check(rows)
-    file.write(batches)
-
-
-@dataclass(slots=True)
-class _Sender:
-    """Numbered upload parts, at most UPLOADS of them under way."""
-
-    upload: Upload
-    tasks: asyncio.TaskGroup
-    meter: Meter
-    number: int = 0
-    slots: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, UPLOADS))
-
-    async def send(self, pieces: list[bytes]) -> None:
-        """Start the upload of each piece as soon as a slot is free."""
-        for data in pieces:
-            self.number += 1
-            await self.slots.acquire()
-            self.tasks.create_task(self._one(self.number, data), name=f"part {self.number}")
-
-    async def _one(self, number: int, data: bytes) -> None:
-        try:
-            await self.upload.part(number, data)
-            self.meter.bytes_stored += len(data)
-        finally:
-            self.slots.release()

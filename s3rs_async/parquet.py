@@ -85,6 +85,6 @@ class ParquetFile:
         del ready[:whole]
         return pieces
 
-    def rest(self) -> bytes:
-        """What is left after the last `take` of a finished file."""
-        return bytes(self._sink.ready)
+    def rest(self) -> list[bytes]:
+        """What is left after the last `take` of a finished file: one piece or none."""
+        return [bytes(self._sink.ready)] if self._sink.ready else []

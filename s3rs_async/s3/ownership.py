@@ -13,13 +13,14 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
 from s3rs_async import clock
-from s3rs_async.commit import Claim, State, claimed, released
+from s3rs_async.commit import Claim, claimed, released
 from s3rs_async.errors import ConflictError, Error
 
 from .codec import dumps, pack
@@ -101,14 +102,10 @@ async def take(
     raise ConflictError("too many processes want the table", hint="one replica per table is enough")
 
 
-async def release(register: Register, claim: Claim) -> None:
+async def release(register: Register, claim: Claim, failure: str | None = None) -> None:
     """Give the role back, so that the next one need not wait; nothing when it is not ours."""
-
-    def let_go(state: State) -> State:
-        return released(state, claim) or state
-
     if await register.read() is not None:
-        await register.change(let_go)
+        await register.change(partial(released, claim=claim, failure=failure))
 
 
 @asynccontextmanager
