@@ -39,6 +39,7 @@ from .wire import Cutter, Packets
 CONNECT_SECONDS = 10.0
 _KILL_SECONDS = 5.0
 _BUFFER = 1 << 20
+_IDLE_SECONDS = 0.05
 _SETTINGS = (
     "SET time_zone='+00:00', sql_mode='', net_write_timeout=3600, net_read_timeout=600, "
     "wait_timeout=28800, lock_wait_timeout=10, sql_big_selects=1, "
@@ -214,7 +215,13 @@ class Session:
     async def _fill(self, cutter: Cutter) -> None:
         reader = self._connection._reader  # noqa: SLF001
         while not cutter.done and cutter.ready < wire.TARGET:
-            cutter.feed(await reader.read(_BUFFER))
+            try:
+                async with asyncio.timeout(_IDLE_SECONDS if cutter.waiting else None):
+                    data = await reader.read(_BUFFER)
+            except TimeoutError:
+                cutter.walk()
+            else:
+                cutter.feed(data)
 
     async def _begin(self, sql: str) -> bool:
         """Send a statement and read what comes before its rows; False if it has no result."""

@@ -84,7 +84,7 @@ class Walk:
         return self.leg == "window" and self._at_or_past_hi(self._cursor_at())
 
     def page(self, limit: int) -> Page | None:
-        """The next page of the chunk under way, which has `limit` rows in all; None if it is full."""
+        """The next page of a chunk that is to have `limit` rows in all; None if it is full."""
         plan = self.plan
         if not plan.order:
             return Page(plan.source.name, plan.rules)

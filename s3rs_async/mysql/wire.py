@@ -5,10 +5,10 @@ EOF packet and with nothing else: bytes that stop before it are a lost connectio
 ERR packet may come at any place and is raised as the server's error. Numbers out of sequence, bytes
 behind the end, or a row so long that it spans packets (16 MiB) are refused.
 
-Packets are found by walking their lengths. A Python loop needs 0.1 µs for each; so a large piece
-is cut into lanes which numpy walks side by side. A lane's first packet is a guess, and the walk is
-its proof: each lane must end exactly where the next one began, and every sequence number must be
-one more than the last; otherwise the plain loop does it again. No IO here.
+Packets are found by walking their lengths (`lanes`), which is cheap for large pieces only. So bytes
+are gathered first, and walked when there are enough of them, when the last ones look like an EOF
+packet, or when the caller has waited in vain for more (`walk`): an error packet at the end of what
+the server sends is found then, and nothing ever waits for bytes that do not come. No IO here.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 from ..errors import DataError, UnavailableError
 from .border import failure
+from .lanes import Starts, walk
 
-Starts = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
 PAD = 64  # readable bytes behind the data, so that decoders may gather past a value's end
@@ -29,7 +29,8 @@ TARGET = 1 << 20
 _HEADER = 4
 _LONGEST = 0xFFFFFF
 _EOF, _ERR = 0xFE, 0xFF
-_EOF_BODY = 9  # an EOF packet's body is shorter than this
+_EOF_MARK, _EOF_LENGTH, _EOF_PACKET = b"\xfe", b"\x05\0\0", 9
+_ENOUGH = 1 << 19
 _MESSAGE_AT = 9  # of an ERR body: marker, number (2), '#', state (5)
 
 
@@ -55,6 +56,7 @@ class Cutter:
         self._sequence = sequence
         self._data = bytearray()
         self._walked = 0
+        self._looked = 0
         self._starts: list[Starts] = []
 
     def feed(self, data: bytes) -> None:
@@ -64,7 +66,22 @@ class Cutter:
         if self.done:
             raise UnavailableError("bytes behind the end of a result", where="mysql")
         self._data += data
-        self._walk()
+        if len(self._data) - self._looked >= _ENOUGH or self._may_end():
+            self.walk()
+
+    def walk(self) -> None:
+        """Find the packets in what has come so far; raise the server's error if it is there."""
+        walked, self._sequence, starts = walk(self._data, self._walked, self._sequence)
+        if len(starts):
+            self._starts.append(starts)
+        self._walked = walked
+        self._looked = len(self._data)
+        self._look_at_the_next()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether bytes have come that were not walked."""
+        return len(self._data) > self._looked
 
     @property
     def ready(self) -> int:
@@ -78,15 +95,13 @@ class Cutter:
         data[:end] = np.frombuffer(self._data, np.uint8, end)
         starts = np.concatenate(self._starts) if self._starts else np.empty(0, np.int64)
         del self._data[:end]
+        self._looked -= end
         self._walked, self._starts = 0, []
         return Packets(data, starts, end)
 
-    def _walk(self) -> None:
-        walked, self._sequence, starts = walk(self._data, self._walked, self._sequence)
-        if len(starts):
-            self._starts.append(starts)
-        self._walked = walked
-        self._look_at_the_next()
+    def _may_end(self) -> bool:
+        tail = self._data[-_EOF_PACKET:]
+        return tail[:3] == _EOF_LENGTH and tail[_HEADER:5] == _EOF_MARK
 
     def _look_at_the_next(self) -> None:
         """What stopped the walk: too few bytes, the end, or an error."""
@@ -121,6 +136,7 @@ class Cutter:
             raise UnavailableError("bytes behind the end of a result", where="mysql")
         self.done = True
         del self._data[self._walked :]
+        self._looked = len(self._data)
 
 
 def _is_shutdown(data: bytearray, at: int) -> bool:
@@ -132,43 +148,6 @@ def _server_error(body: bytes) -> Exception:
     code = int.from_bytes(body[1:3], "little")
     text = body[_MESSAGE_AT:] if body[3:4] == b"#" else body[3:]
     return failure(code, text.decode("utf-8", "replace"))
-
-
-def walk(data: bytearray, at: int, sequence: int) -> tuple[int, int, Starts]:
-    """Row packets from `at` on: where they end, the next sequence number, where each starts.
-
-    It stops before an incomplete packet, at EOF and ERR, and at a wrong sequence number.
-    """
-    if len(data) - at >= _LANES_FROM:
-        found = _walk_lanes(data, at, sequence)
-        if found is not None:
-            return found
-    return walk_plainly(data, at, sequence)
-
-
-def walk_plainly(data: bytearray, at: int, sequence: int) -> tuple[int, int, Starts]:
-    """The same, packet by packet."""
-    starts: list[int] = []
-    last = len(data) - _HEADER
-    while at < last:
-        length = data[at] | data[at + 1] << 8 | data[at + 2] << 16
-        after = at + _HEADER + length
-        if after > last + _HEADER or data[at + 3] != sequence or length == _LONGEST:
-            break
-        first = data[at + _HEADER] if length else _ERR
-        if first >= _EOF and (first == _ERR or length < _EOF_BODY):
-            break
-        starts.append(at)
-        sequence = (sequence + 1) & 255
-        at = after
-    return at, sequence, np.array(starts, np.int64)
-
-
-_LANES_FROM = 1 << 62
-
-
-def _walk_lanes(data: bytearray, at: int, sequence: int) -> tuple[int, int, Starts] | None:
-    return None
 
 
 def cells(data: bytes, start: int, end: int) -> list[bytes | None]:

@@ -1,0 +1,155 @@
+"""Where packets start: the walk along their lengths, plain or in lanes; pure.
+
+A packet is three bytes of length, one of sequence number, and a body. A walk stops before a packet
+that is not whole, that is no row (EOF, ERR, an empty one), that is out of sequence, or that has the
+greatest length (it would go on in the next one).
+
+A Python loop takes its time for every packet, so a large piece is cut into lanes that numpy walks
+side by side. Where a lane's first packet starts is a guess, from lengths that are small and numbers
+that follow each other. The walk is the proof: each lane must end exactly where the next one began,
+which makes them one chain from a known start; that chain is then cut where a plain walk would have
+stopped. A guess that fails costs time alone: the plain walk does it again.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Starts = npt.NDArray[np.int64]
+Found = tuple[int, int, Starts]
+
+_HEADER = 4
+_LONGEST = 0xFFFFFF
+_EOF, _ERR = 0xFE, 0xFF
+_EOF_BODY = 9  # an EOF packet's body is shorter than this
+_FROM = 1 << 17  # bytes from which lanes pay
+_SAMPLE = 64  # packets walked plainly to learn how long they are
+_PER_LANE = 48  # packets that a lane should have
+_LEAST_LANES = 8
+_HOPS = 4  # packets in sequence that make a guess
+
+
+def walk(data: bytearray, at: int, sequence: int) -> Found:
+    """Row packets from `at` on: where they end, the next sequence number, where each starts."""
+    if len(data) - at < _FROM:
+        return walk_plainly(data, at, sequence)
+    head = walk_plainly(data, at, sequence, most=_SAMPLE)
+    if len(head[2]) < _SAMPLE:
+        return head
+    average = (head[0] - at) / _SAMPLE
+    tail = walk_in_lanes(data, head[0], head[1], average)
+    if tail is None:
+        tail = walk_plainly(data, head[0], head[1])
+    return tail[0], tail[1], np.concatenate([head[2], tail[2]])
+
+
+def walk_plainly(data: bytearray, at: int, sequence: int, most: int | None = None) -> Found:
+    """The same, packet by packet, `most` of them."""
+    starts: list[int] = []
+    size = len(data)
+    while at + _HEADER < size and len(starts) != most:
+        length = data[at] | data[at + 1] << 8 | data[at + 2] << 16
+        after = at + _HEADER + length
+        if after > size or data[at + 3] != sequence or length in (0, _LONGEST):
+            break
+        first = data[at + _HEADER]
+        if first >= _EOF and (first == _ERR or length < _EOF_BODY):
+            break
+        starts.append(at)
+        sequence = (sequence + 1) & 255
+        at = after
+    return at, sequence, np.array(starts, np.int64)
+
+
+def walk_in_lanes(data: bytearray, at: int, sequence: int, average: float) -> Found | None:
+    """The same, lanes side by side; None if a guess fails or there are too few packets."""
+    count = int((len(data) - at) / average / _PER_LANE)
+    if count < _LEAST_LANES:
+        return None
+    headers = np.ndarray((len(data) - 3,), "<u4", data, 0, (1,))
+    entries = _entries(headers, at, count, average)
+    if entries is None:
+        return None
+    chain = _chain(headers, entries)
+    if chain is None:
+        return None
+    starts, after = chain
+    good = _good(headers, np.frombuffer(data, np.uint8), starts, sequence)
+    if good < len(starts):
+        return int(starts[good]), (sequence + good) & 255, starts[:good].copy()
+    rest = walk_plainly(data, after, (sequence + good) & 255)
+    return rest[0], rest[1], np.concatenate([starts, rest[2]])
+
+
+def _entries(headers: npt.NDArray[np.uint32], at: int, count: int, average: float) -> Starts | None:
+    """Where each lane's first packet seems to start: the first is known, the others guessed."""
+    window = int(average * 4) + 64
+    span = (len(headers) - at - window) // count
+    if span <= window:
+        return None
+    bases = at + np.arange(1, count, dtype=np.int64) * span
+    near = np.lib.stride_tricks.as_strided(
+        headers[bases[0] :], (count - 1, window), (span, 1), writeable=False
+    )
+    longest = 1 << (int(average * 8) + 256).bit_length()
+    lane, offset = np.nonzero((near & np.uint32(_LONGEST & -longest)) == 0)
+    guess = bases[lane] + offset
+    fits = _follows(headers, guess)
+    lane, guess = lane[fits], guess[fits]
+    first = np.full(count - 1, -1, np.int64)
+    first[lane[::-1]] = guess[::-1]  # the first guess of each lane is written last
+    if (first < 0).any():
+        return None
+    return np.concatenate([np.array([at], np.int64), first])
+
+
+def _follows(headers: npt.NDArray[np.uint32], at: Starts) -> npt.NDArray[np.bool_]:
+    """Whether several packets in sequence start there."""
+    fits = np.ones(len(at), np.bool_)
+    header = headers[at]
+    for _ in range(_HOPS):
+        at = np.minimum(at + _HEADER + (header & np.uint32(_LONGEST)), len(headers) - 1)
+        after = headers[at]
+        fits &= ((after >> np.uint32(24)) - (header >> np.uint32(24))) & np.uint32(255) == 1
+        header = after
+    return fits
+
+
+def _chain(headers: npt.NDArray[np.uint32], entries: Starts) -> tuple[Starts, int] | None:
+    """All lanes walked to where the next one began; None if one missed it.
+
+    The last lane has no next: it is one packet long, and what follows is left to the plain walk.
+    """
+    ends = np.append(entries[1:], entries[-1] + 1)
+    rows: list[Starts] = []
+    at = entries.copy()
+    last = len(headers) - 1
+    going = at < ends
+    while going.any():
+        rows.append(at.copy())
+        length = (headers[np.minimum(at, last)] & np.uint32(_LONGEST)).astype(np.int64)
+        at += np.where(going, length + _HEADER, 0)
+        going = at < ends
+    if not np.array_equal(at[:-1], entries[1:]):
+        return None
+    table = np.ascontiguousarray(np.array(rows).T)
+    starts = table[table < ends[:, None]]
+    return starts[:-1], int(starts[-1])
+
+
+def _good(
+    headers: npt.NDArray[np.uint32],
+    data: npt.NDArray[np.uint8],
+    starts: Starts,
+    sequence: int,
+) -> int:
+    """How many packets a plain walk would have taken."""
+    found = headers[starts]
+    length = found & np.uint32(_LONGEST)
+    numbers = (sequence + np.arange(len(starts))) & 255
+    first = data[starts + _HEADER]
+    bad = (found >> np.uint32(24)) != numbers
+    bad |= (length == 0) | (length == _LONGEST)
+    bad |= (first == _ERR) | ((first == _EOF) & (length < _EOF_BODY))
+    return int(bad.argmax()) if bad.any() else len(starts)
