@@ -19,7 +19,7 @@ import pytest
 import uvloop
 
 from s3rs_async.clock import ulid
-from s3rs_async.config import TargetConfig
+from s3rs_async.config import TargetConfig, TunnelConfig
 from s3rs_async.errors import ConfigError, DataError, Error, UnavailableError
 from s3rs_async.model import (
     Bound,
@@ -36,9 +36,10 @@ from s3rs_async.redshift import connection, ledger, sql
 from s3rs_async.redshift import schema as live
 from s3rs_async.redshift.connection import Session, Target, open_target
 from s3rs_async.redshift.loader import LoadTerms, Order, load
+from s3rs_async.redshift.tunnel import open_tunnel
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 
     from s3rs_async.commit import LedgerHead
     from s3rs_async.sandbox import Box
@@ -381,7 +382,11 @@ def _when(
         armed.clear()
         async with asyncio.TaskGroup() as group:
             group.create_task(act(self))
-            return await original(self, statement, *args, **more)
+            try:
+                return await original(self, statement, *args, **more)
+            except Error as error:
+                failed = error
+        raise failed
 
     monkeypatch.setattr(Session, "execute", execute)
 
@@ -556,14 +561,23 @@ def test_a_text_longer_than_its_column_is_refused_never_cut(run: Run, line: Line
     assert line.notes() == []
 
 
-def test_a_name_that_the_certificate_lacks_is_refused(run: Run, line: Line) -> None:
-    straight = {"host": "127.0.0.1", "port": line.box.redshift.port, "tunnel": None}
+def test_a_name_that_the_certificate_lacks_is_refused(
+    run: Run, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The forward leads to the stand-in all the same: only the name is another."""
+    real = line.config.host
+
+    def astray(config: TunnelConfig, _: str, port: int) -> Any:
+        return open_tunnel(config, real, port)
+
+    monkeypatch.setattr(connection, "open_tunnel", astray)
 
     async def body() -> None:
-        line.config = line.config.model_copy(update=straight)
-        with pytest.raises(ConfigError, match="certificate"):
+        line.config = line.config.model_copy(update={"host": "elsewhere.internal"})
+        with pytest.raises(ConfigError, match="certificate") as caught:
             async with opened(line) as target, target.session():
                 pass
+        assert "elsewhere.internal" in str(caught.value)
         line.config = line.config.model_copy(update={"tls": "require"})
         async with opened(line) as target, target.session() as session:
             assert await session.value("SELECT 1") == 1
@@ -626,16 +640,24 @@ def test_a_host_behind_the_bastion_that_is_not_there_is_told_as_that(run: Run, l
     run(body())
 
 
-def test_a_missing_right_prints_its_grant(run: Run, line: Line) -> None:
+@pytest.fixture
+def locked(box: Box, prefix: str) -> Iterator[str]:
+    """A schema that the pipeline's user has no right in."""
+    name = prefix.replace("-", "_")
+    server = box.redshift.postgres
+    login = f"host={server.socket_folder} user={server.user} dbname={box.redshift.database}"
+    with psycopg.connect(login, autocommit=True) as owner:
+        owner.execute(f"CREATE SCHEMA {name}".encode())
+        yield name
+        owner.execute(f"DROP SCHEMA {name} CASCADE".encode())
+
+
+def test_a_missing_right_prints_its_grant(run: Run, line: Line, locked: str) -> None:
     async def body() -> None:
-        async with opened(line) as target, target.session() as session:
-            with pytest.raises(ConfigError) as caught:
-                await session.execute(
-                    "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '42501',"
-                    " MESSAGE = 'permission denied for schema s3rs_meta'; END $$"
-                )
-            wanted = f"GRANT USAGE, CREATE ON SCHEMA s3rs_meta TO {line.config.user}"
-            assert caught.value.hint == wanted
+        line.schema = locked
+        with pytest.raises(ConfigError, match="lacks a right") as caught:
+            await loaded(line, line.batch([row(1)]))
+        assert caught.value.hint == f"GRANT USAGE, CREATE ON SCHEMA {locked} TO awsuser"
 
     run(body())
 
