@@ -163,6 +163,7 @@ class Target:
 
     name: str
     config: TargetConfig
+    _tls: ssl.SSLContext | None
     ghosts: deque[int] = field(default_factory=lambda: deque(maxlen=MAX_GHOSTS))
     _tunnel: Tunnel | None = None
     _tunnels: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -190,7 +191,7 @@ class Target:
                 user=self.config.user,
                 password=self.config.password.get_secret_value(),
                 database=self.config.database,
-                ssl=_tls(self.config) or False,
+                ssl=self._tls or False,
                 direct_tls=False,
                 target_session_attrs="any",
                 timeout=CONNECT_SECONDS,
@@ -234,7 +235,7 @@ class Target:
 @asynccontextmanager
 async def open_target(name: str, config: TargetConfig) -> AsyncIterator[Target]:
     """The target, with its tunnel open if it declares one; sessions end before the tunnel does."""
-    target = Target(name, config)
+    target = Target(name, config, await asyncio.to_thread(_tls, config))
     async with target._tunnels:  # noqa: SLF001 - one module, one owner
         await target._address()  # noqa: SLF001
         yield target

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Final
 
 from ..commit import LedgerHead
 from ..errors import DataError, Error, UnavailableError
+from ..model import Mode
 from . import faults, sql
 
 if TYPE_CHECKING:
-    from ..model import Manifest, TargetId
+    from ..model import Manifest, TableName, TargetId
     from .connection import Session, Target
 
 LOCK_GRACE_SECONDS: Final = 15
@@ -34,25 +35,58 @@ async def read_head(session: Session, target: TargetId) -> LedgerHead | None:
 
 
 async def born(session: Session, manifest: Manifest) -> None:
-    """Target and ledger exist afterwards; in autocommit, each created only if it is not there."""
+    """Target and ledger exist afterwards; in autocommit, and only what is missing is created.
+
+    So a user with rights on ready-made schemas and tables needs none to create them.
+    """
     target = manifest.target
     tables = sql.ledger_names(target)
-    wanted = {(table.schema, table.name) for table in (tables.ledger, tables.head)}
-    wanted.add((sql.fold(target.table.schema), sql.fold(target.table.name)))
-    if wanted <= await _present(session, target):
-        return
-    for schema in (sql.LEDGER_SCHEMA, target.table.schema):
+    ledger, head = sql.create_ledger(target)
+    statements = {
+        _folded(target.table): sql.create_table(target.table, manifest.columns),
+        _folded(tables.ledger): ledger,
+        _folded(tables.head): head,
+    }
+    missing = statements.keys() - await _present(session, target)
+    if _folded(target.table) in missing and _folded(tables.head) not in missing:
+        await _check_target_is_ours_to_make(session, manifest)
+    for schema in await _missing_schemas(session, {schema for schema, _ in missing}):
         await session.execute(sql.create_schema(schema))
-    await session.execute(sql.create_table(target.table, manifest.columns))
-    for statement in sql.create_ledger(target):
-        await session.execute(statement)
+    for name, statement in statements.items():
+        if name in missing:
+            await session.execute(statement)
+
+
+def _folded(table: TableName) -> tuple[str, str]:
+    return sql.fold(table.schema), sql.fold(table.name)
+
+
+async def _missing_schemas(session: Session, wanted: set[str]) -> list[str]:
+    if not wanted:
+        return []
+    found = {name for (name,) in await session.fetch(sql.SCHEMAS_PRESENT)}
+    return sorted(wanted - found)
+
+
+async def _check_target_is_ours_to_make(session: Session, manifest: Manifest) -> None:
+    """Refuse to make an empty target where the ledger holds batches; a replace may."""
+    head = await _head(session, manifest.target)
+    if head is None or not head.batch or manifest.mode is Mode.REPLACE:
+        return
+    raise DataError(
+        "the target is gone, but its ledger holds batches",
+        where="redshift",
+        table=str(manifest.target),
+        rows=head.rows_total,
+        hint=f"someone dropped or renamed it: put it back, or run s3rs sync --full-refresh"
+        f" {manifest.source.table}",
+    )
 
 
 async def _present(session: Session, target: TargetId) -> set[tuple[str, str]]:
     tables = sql.ledger_names(target)
-    schema, name = sql.fold(target.table.schema), sql.fold(target.table.name)
-    arguments = (schema, name, sql.LEDGER_SCHEMA, tables.ledger.name, tables.head.name)
-    found = await session.fetch(sql.TABLES_PRESENT, *arguments)
+    ledger = (sql.LEDGER_SCHEMA, tables.ledger.name, tables.head.name)
+    found = await session.fetch(sql.TABLES_PRESENT, *_folded(target.table), *ledger)
     return {(row[0], row[1]) for row in found}
 
 
@@ -119,11 +153,9 @@ async def end_ghost(target: Target, table: TargetId) -> int | None:
 async def head_under_lock(session: Session, manifest: Manifest, *, adopt: bool) -> LedgerHead:
     """Y4's first half: the head, born here if there is none; only after `lock`."""
     head = await _head(session, manifest.target)
-    if head is not None and head.batch:
-        return head
-    rows = await _rows_before_us(session, manifest.target, adopt=adopt)
     if head is not None:
         return head
+    rows = await _rows_before_us(session, manifest.target, adopt=adopt)
     await session.execute(
         sql.insert_head(manifest.target), manifest.pipeline, str(manifest.source), rows
     )

@@ -237,6 +237,8 @@ def insert_ledger(target: TargetId) -> str:
     )
 
 
+SCHEMAS_PRESENT: Final = "SELECT nspname FROM pg_namespace"
+
 TABLES_PRESENT: Final = (
     "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     " WHERE (n.nspname = $1 AND c.relname = $2) OR (n.nspname = $3 AND c.relname IN ($4, $5))"

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import io
 import json
+import random
 import urllib.request
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from s3rs_async.commit import LedgerHead
     from s3rs_async.sandbox import Box
 
+    Owner = Callable[[str], None]
     Run = Callable[[Coroutine[Any, Any, None]], None]
     Row = tuple[int, str | None, dt.datetime | None, Decimal | None]
 
@@ -195,6 +197,28 @@ def _table(rows: Iterable[Row]) -> pa.Table:
     columns = list(zip(*listed, strict=True)) if listed else [[] for _ in ARROW]
     arrays = [pa.array(list(c), f.type) for c, f in zip(columns, ARROW, strict=True)]
     return pa.Table.from_arrays(arrays, schema=ARROW)
+
+
+@pytest.fixture
+def as_owner(box: Box) -> Iterator[Owner]:
+    """Run a statement as the one who may do anything."""
+    server = box.redshift.postgres
+    login = f"host={server.socket_folder} user={server.user} dbname={box.redshift.database}"
+    with psycopg.connect(login, autocommit=True) as owner:
+
+        def execute(statement: str) -> None:
+            owner.execute(statement.encode())
+
+        yield execute
+
+
+@pytest.fixture
+def locked(as_owner: Owner, prefix: str) -> Iterator[str]:
+    """A schema that the pipeline's user has no right in."""
+    name = prefix.replace("-", "_")
+    as_owner(f"CREATE SCHEMA {name}")
+    yield name
+    as_owner(f"DROP SCHEMA {name} CASCADE")
 
 
 @pytest.fixture
@@ -369,6 +393,42 @@ def test_a_target_that_others_filled_is_refused_until_adopted(run: Run, line: Li
     assert line.notes() == [(5, None), (6, "ours")]
 
 
+def test_a_target_that_vanished_is_not_made_again_but_for_a_replace(run: Run, line: Line) -> None:
+    async def body() -> None:
+        await loaded(line, line.batch([row(1)]))
+        line.query(f"DROP TABLE {line.schema}.orders")
+        lost = line.batch([row(2)])
+        with pytest.raises(DataError, match="target is gone") as caught:
+            await loaded(line, lost)
+        assert "full-refresh" in caught.value.hint
+        head = await loaded(line, line.batch([row(3)], R, generation=2))
+        assert head.rows_total == 1
+
+    run(body())
+    assert line.notes() == [(3, None)]
+
+
+def test_a_user_without_the_right_to_create_loads_into_tables_that_are_there(
+    run: Run, line: Line, as_owner: Owner
+) -> None:
+    database = f"DATABASE {line.box.redshift.database}"
+
+    async def body() -> None:
+        await loaded(line, line.batch([row(1)]))
+        as_owner(f"REVOKE CREATE ON {database} FROM awsuser")
+        try:
+            fresh = Line(line.box, line.prefix, line.schema, table="more")
+            assert (await loaded(fresh, fresh.batch([row(1)]))).rows_total == 1
+            nowhere = Line(line.box, line.prefix, f"{line.schema}_none")
+            with pytest.raises(ConfigError) as caught:
+                await loaded(nowhere, nowhere.batch([row(1)]))
+        finally:
+            as_owner(f"GRANT CREATE ON {database} TO awsuser")
+        assert "GRANT CREATE, TEMP ON DATABASE" in caught.value.hint
+
+    run(body())
+
+
 def _when(
     monkeypatch: pytest.MonkeyPatch, word: str, act: Callable[[Session], Coroutine[Any, Any, None]]
 ) -> None:
@@ -381,33 +441,41 @@ def _when(
             return await original(self, statement, *args, **more)
         armed.clear()
         async with asyncio.TaskGroup() as group:
-            group.create_task(act(self))
+            acting = group.create_task(act(self))
             try:
-                return await original(self, statement, *args, **more)
+                done = await original(self, statement, *args, **more)
             except Error as error:
                 failed = error
+            else:
+                assert acting.done(), "the statement ended before its middle"
+                return done
         raise failed
 
     monkeypatch.setattr(Session, "execute", execute)
 
 
-BIG = 400_000
+BIG = 400_000  # long enough a COPY to be met in its middle
+EARLY = 0.1
 
 
+@pytest.mark.parametrize("cut", ["tunnel", "backend"])
 def test_a_line_cut_in_mid_copy_loads_nothing_and_the_next_load_works(
-    run: Run, line: Line, monkeypatch: pytest.MonkeyPatch
+    run: Run, line: Line, monkeypatch: pytest.MonkeyPatch, as_owner: Owner, cut: str
 ) -> None:
     async def body() -> None:
         order = line.batch(some_rows(BIG), Mode.APPEND)
         async with opened(line) as target:
 
-            async def cut(_: Session) -> None:
-                await asyncio.sleep(0.15)
+            async def break_it(session: Session) -> None:
+                await asyncio.sleep(EARLY)
                 assert target._tunnel is not None
-                target._tunnel._ssh.abort()
+                if cut == "tunnel":
+                    target._tunnel._ssh.abort()
+                else:
+                    as_owner(f"SELECT pg_terminate_backend({session.backend_pid})")
 
-            _when(monkeypatch, "COPY", cut)
-            with pytest.raises(UnavailableError, match="connection to the target was lost"):
+            _when(monkeypatch, "COPY", break_it)
+            with pytest.raises(UnavailableError):
                 await load(target, order, TERMS)
             assert len(target.ghosts) == 1
             assert (await load(target, order, TERMS)).rows_total == BIG
@@ -426,7 +494,7 @@ def test_a_load_cancelled_in_mid_copy_loads_nothing_and_frees_the_lock(
             copying = asyncio.Event()
 
             async def tell(_: Session) -> None:
-                await asyncio.sleep(0.15)
+                await asyncio.sleep(EARLY)
                 copying.set()
 
             _when(monkeypatch, "COPY", tell)
@@ -440,6 +508,36 @@ def test_a_load_cancelled_in_mid_copy_loads_nothing_and_frees_the_lock(
 
     run(body())
     assert len(line.ledger()) == 1
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_any_chain_of_merges_and_replaces_ends_as_a_dictionary_would(
+    run: Run, line: Line, seed: int
+) -> None:
+    """Keys repeat within a batch and across batches, and batches are handed over repeatedly."""
+    chance = random.Random(seed)
+    wanted: dict[int, str] = {}
+
+    async def body() -> None:
+        generation = 1
+        async with opened(line) as target:
+            for _ in range(8):
+                mode = chance.choice([Mode.MERGE, Mode.MERGE, Mode.MERGE, R])
+                generation += mode is R
+                rows = [
+                    row(chance.randrange(6), f"n{chance.randrange(99)}", minute)
+                    for minute in range(chance.randrange(6))
+                ]
+                order = line.batch(rows[::-1], mode, generation=generation)
+                for _ in range(chance.randrange(1, 3)):
+                    head = await load(target, order, TERMS)
+                if mode is R:
+                    wanted.clear()
+                wanted.update((key, str(note)) for key, note, _, _ in rows)
+                assert head.rows_total == len(wanted)
+                assert line.notes() == sorted(wanted.items())
+
+    run(body())
 
 
 @pytest.mark.parametrize("arrived", [True, False])
@@ -638,18 +736,6 @@ def test_a_host_behind_the_bastion_that_is_not_there_is_told_as_that(run: Run, l
                 pass
 
     run(body())
-
-
-@pytest.fixture
-def locked(box: Box, prefix: str) -> Iterator[str]:
-    """A schema that the pipeline's user has no right in."""
-    name = prefix.replace("-", "_")
-    server = box.redshift.postgres
-    login = f"host={server.socket_folder} user={server.user} dbname={box.redshift.database}"
-    with psycopg.connect(login, autocommit=True) as owner:
-        owner.execute(f"CREATE SCHEMA {name}".encode())
-        yield name
-        owner.execute(f"DROP SCHEMA {name} CASCADE".encode())
 
 
 def test_a_missing_right_prints_its_grant(run: Run, line: Line, locked: str) -> None:

@@ -35,6 +35,7 @@ def statements() -> dict[str, str]:
         "any_row": sql.any_row(TARGET.table),
         "query_group": sql.set_query_group("01K"),
         "statement_timeout": sql.set_statement_timeout(600),
+        "schemas_present": sql.SCHEMAS_PRESENT,
         "tables_present": sql.TABLES_PRESENT,
         "table_columns": sql.TABLE_COLUMNS,
         "holders": sql.LOCK_HOLDERS,
