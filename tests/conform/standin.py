@@ -1,10 +1,11 @@
-"""A stand-in with everything behind it: private PostgreSQL, an S3 server, the front as a process."""
+"""A stand-in with all behind it: private PostgreSQL, an S3 server, the front as a process."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib.util
 import io
+import itertools
 import json
 import os
 import pwd
@@ -14,7 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,10 +23,11 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import boto3
 import pyarrow.parquet as pq
+import pytest
 from botocore.config import Config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 USER, PASSWORD, DATABASE = "awsuser", "Secret-1", "dev"
 ROLE = "IAM_ROLE 'arn:aws:iam::123456789012:role/load'"
@@ -205,3 +207,101 @@ async def failure(awaitable: Any) -> Any:
         return error
     message = "the statement was accepted"
     raise AssertionError(message)
+
+
+class _Shared:
+    """One set of servers for all the modules that import the fixture."""
+
+    users = 0
+    stack = ExitStack()
+    plain: StandIn | None = None
+    tls: StandIn | None = None
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    subject = ["-subj", "/CN=cluster.example.redshift.test"]
+    files = ["-keyout", str(key), "-out", str(cert)]
+    names = ["-addext", "subjectAltName=DNS:cluster.example.redshift.test"]
+    subprocess.run([*command.split(), *subject, *names, *files], check=True, capture_output=True)
+    return cert, key
+
+
+def _start() -> None:
+    stack = _Shared.stack
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    sockets, endpoint = stack.enter_context(postgres()), stack.enter_context(s3_server())
+    _Shared.plain = stack.enter_context(front(sockets, endpoint))
+    cert, key = certificate(folder)
+    more = ("--tls-cert", str(cert), "--tls-key", str(key), "--auth", "cleartext")
+    _Shared.tls = stack.enter_context(front(sockets, endpoint, *more))
+    _Shared.tls.certificate = cert
+
+
+@contextmanager
+def _shared() -> Iterator[None]:
+    if not _Shared.users:
+        _start()
+    _Shared.users += 1
+    try:
+        yield
+    finally:
+        _Shared.users -= 1
+        if not _Shared.users:
+            _Shared.stack.close()
+
+
+@pytest.fixture(scope="session")
+def standin() -> Iterator[StandIn]:
+    with _shared():
+        assert _Shared.plain
+        yield _Shared.plain
+
+
+@pytest.fixture(scope="session")
+def standin_tls() -> Iterator[StandIn]:
+    with _shared():
+        assert _Shared.tls
+        yield _Shared.tls
+
+
+_schemas = itertools.count(1)
+
+
+@pytest.fixture
+async def schema(standin: StandIn) -> str:
+    name = f"s{next(_schemas)}"
+    connection = await standin.connect()
+    await connection.execute(f"CREATE SCHEMA {name}")
+    await connection.close()
+    return name
+
+
+@pytest.fixture
+async def con(standin: StandIn, schema: str) -> AsyncIterator[Any]:
+    connection = await standin.connect(server_settings={"search_path": schema})
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def other(standin: StandIn, schema: str) -> AsyncIterator[Any]:
+    connection = await standin.connect(server_settings={"search_path": schema})
+    yield connection
+    await connection.close()
+
+
+class Background:
+    """A statement that runs while the test goes on."""
+
+    def __init__(self, awaitable: Any) -> None:
+        self._task = asyncio.ensure_future(awaitable)
+
+    async def waits(self, seconds: float = 0.2) -> bool:
+        await asyncio.sleep(seconds)
+        return not self._task.done()
+
+    async def result(self) -> Any:
+        async with asyncio.timeout(20):
+            return await self._task

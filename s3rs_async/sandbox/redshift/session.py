@@ -93,6 +93,7 @@ class Session:
         self._pending = 1
         self._closes = 0
         self._failed = False
+        self._fatal = False
         self._answered = asyncio.Event()
         self._plans: dict[bytes, Plan] = {}
         self._portals: dict[bytes, Plan] = {}
@@ -107,7 +108,14 @@ class Session:
                 tasks.create_task(self._pump())
                 tasks.create_task(self._serve())
         except* (_OverError, ClosedError):
-            pass
+            self._last_words()
+
+    def _last_words(self) -> None:
+        """Say why it ends when the backend had no chance to: a write to it failed first."""
+        if self._backend.lost and not self._fatal:
+            message = "terminating connection due to administrator command"
+            fields = Fields({"S": "FATAL", "V": "FATAL", "C": "57P01", "M": message})
+            self._client.write(b"E", fields.body())
 
     async def _listen(self) -> None:
         while True:
@@ -127,6 +135,7 @@ class Session:
             if kind == b"S":
                 self._parameter(body)
             elif kind == b"E" and Fields.parse(body).get("V") in ("FATAL", "PANIC"):
+                self._fatal = True
                 self._client.write(kind, translate(Fields.parse(body)).body())
             elif self._tap is not None:
                 await self._tap.put(Message(kind, body))

@@ -32,6 +32,7 @@ _ABSENT_RELATIONS = frozenset(
         "pg_event_trigger",
     ]
 )
+_FUNCTIONS = {"NVL": "coalesce", "JSON_SERIALIZE": 'pg_catalog."json_serialize"'}
 _WRITES = ("INSERT", "UPDATE", "DELETE", "MERGE")
 
 
@@ -61,8 +62,8 @@ def _edit(statement: Statement, index: int) -> Edit | None:
 def _word_edit(token: Token, before: str, after: str) -> Edit | None:
     if token.word == "SYSDATE" and before != "." and after not in ("(", "."):
         return Edit.of(token, "pg_catalog.sysdate()")
-    if token.word == "NVL" and after == "(":
-        return Edit.of(token, "coalesce")
+    if token.word in _FUNCTIONS and before != "." and after == "(":
+        return Edit.of(token, _FUNCTIONS[token.word])
     if before in ("::", "AS", "as") and token.word in ("SUPER", "VARBYTE"):
         return Edit.of(token, "jsonb" if token.word == "SUPER" else "bytea")
     return None

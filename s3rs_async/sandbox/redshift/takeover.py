@@ -86,10 +86,9 @@ class TakeOver:
                 outcome.rows.append(_row(body))
             elif kind == b"C":
                 outcome.tag = body[:-1].decode()
-            elif kind == b"N":
+            elif kind == b"N" and say:
                 outcome.notices.append(Fields.parse(body).get("C"))
-                if say:
-                    say(kind, body)
+                say(kind, body)
             closes += kind == b"3"
             if self._ended(kind, closes, error):
                 break

@@ -61,6 +61,7 @@ class Channel:
         self._held = bytearray()
         self._in = bytearray()
         self._at = 0
+        self.lost = False
 
     def ready(self) -> bool:
         """Whether a whole message has already arrived."""
@@ -90,8 +91,10 @@ class Channel:
         try:
             chunk = await self._reader.read(1 << 16)
         except ConnectionError as error:
+            self.lost = True
             raise ClosedError from error
         if not chunk:
+            self.lost = True
             raise ClosedError
         return chunk
 
@@ -113,6 +116,7 @@ class Channel:
         try:
             await self._writer.drain()
         except ConnectionError as error:
+            self.lost = True
             raise ClosedError from error
 
     async def send(self, data: bytes | memoryview) -> None:
