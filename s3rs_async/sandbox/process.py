@@ -124,6 +124,7 @@ class Process:
     def kill(self) -> None:
         """End it now and collect it."""
         self.signal(signal.SIGKILL)
+        self._popen.kill()  # were it no group of its own, the wait must end all the same
         self._popen.wait()
 
     def tail(self, lines: int = 12) -> str:

@@ -335,11 +335,15 @@ def test_a_forked_child_with_our_end_of_the_pipe_does_not_fool_the_reaper(place:
             os.kill(child, signal.SIGKILL)
 
 
-def test_a_terminal_s_ctrl_c_does_not_reach_the_servers_or_the_reaper(place: Path) -> None:
-    with holder(process_group=0) as process:
-        exported(process)
+def test_a_terminal_s_ctrl_c_reaches_neither_the_servers_nor_the_reaper(place: Path) -> None:
+    stubborn = "trap '' INT; echo here; sleep 1000"
+    with holder("sh", "-c", stubborn, process_group=0) as process:
+        assert process.stdout.readline() == "here\n"
+        before = len(living(place))
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(5) == 0
+        time.sleep(0.5)
+        assert len(living(place)) == before
+        process.kill()
         assert left(place) == []
 
 
