@@ -1,0 +1,119 @@
+"""The channel is bounded, never deadlocks by its own rule, and tasks fail as one."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from s3rs_async.flow import Channel, together
+
+
+async def test_items_come_out_in_order_and_then_it_ends() -> None:
+    channel: Channel[int] = Channel(10)
+    for number in range(3):
+        await channel.put(number, 1)
+    await channel.close()
+
+    got = [await channel.get() for _ in range(4)]
+
+    assert got == [(0, 1), (1, 1), (2, 1), None]
+
+
+async def test_a_producer_waits_until_bytes_are_released_not_until_they_are_taken() -> None:
+    channel: Channel[str] = Channel(10)
+    await channel.put("a", 5)
+    await channel.put("b", 5)
+    async with asyncio.TaskGroup() as tasks:
+        third = tasks.create_task(channel.put("c", 1))
+        assert await channel.get() == ("a", 5)
+        await asyncio.sleep(3600)
+        assert not third.done()
+        await channel.release(5)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert third.done()
+
+
+async def test_an_item_larger_than_the_channel_passes_and_counts_for_half() -> None:
+    channel: Channel[str] = Channel(10)
+    await channel.put("small", 5)
+
+    await channel.put("huge", 1000)
+
+    await channel.get()
+    assert await channel.get() == ("huge", 5)
+
+
+async def test_a_consumer_that_gathers_half_never_starves_the_producer() -> None:
+    channel: Channel[int] = Channel(10)
+    seen = 0
+
+    async def produce() -> None:
+        for number in range(100):
+            await channel.put(number, 1 + number % 9)
+        await channel.close()
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(produce())
+        held = 0
+        while (taken := await channel.get()) is not None:
+            seen += 1
+            held += taken[1]
+            if held >= 5:
+                await channel.release(held)
+                held = 0
+
+    assert seen == 100
+
+
+async def test_a_cancelled_producer_leaves_the_channel_usable() -> None:
+    channel: Channel[int] = Channel(2)
+    await channel.put(1, 1)
+    await channel.put(2, 1)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1):
+            await channel.put(3, 1)
+
+    await channel.get()
+    await channel.release(1)
+    await channel.put(4, 1)
+    await channel.get()
+
+    assert await channel.get() == (4, 1)
+
+
+async def test_the_first_failure_is_the_one_that_is_told() -> None:
+    async def fail(after: float, error: Exception) -> None:
+        try:
+            await asyncio.sleep(after)
+        except asyncio.CancelledError:
+            raise ValueError("follows from the first") from None
+        raise error
+
+    with pytest.raises(LookupError, match="first") as caught:
+        async with together() as tasks:
+            tasks.create_task(fail(1, LookupError("the first")))
+            tasks.create_task(fail(2, OSError("the second")))
+
+    assert any("follows" in note for note in caught.value.__notes__)
+
+
+async def test_the_bodys_own_failure_cancels_its_tasks() -> None:
+    with pytest.raises(KeyError):
+        async with together() as tasks:
+            sleeper = tasks.create_task(asyncio.sleep(3600))
+            raise KeyError("body")
+
+    assert sleeper.cancelled()
+
+
+async def test_cancellation_from_outside_stays_a_cancellation() -> None:
+    async def body() -> None:
+        async with together() as tasks:
+            tasks.create_task(asyncio.sleep(3600))
+            await asyncio.sleep(3600)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(5):
+            await body()

@@ -1,0 +1,91 @@
+"""Files carry the columns, Redshift's physical types and our keys, and nothing else."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from s3rs_async.parquet import ParquetFile
+
+SCHEMA = pa.schema(
+    [
+        pa.field("n", pa.int16(), nullable=False),
+        ("amount", pa.decimal128(20, 4)),
+        ("at", pa.timestamp("us")),
+        ("name", pa.string()),
+    ],
+    metadata={"pandas": "leaks"},
+)
+
+
+def batch(start: int, count: int) -> pa.RecordBatch:
+    numbers = range(start, start + count)
+    columns = [
+        [n % 1000 for n in numbers],
+        [Decimal(n) / 4 for n in numbers],
+        [dt.datetime(2024, 1, 1) + dt.timedelta(microseconds=n) for n in numbers],
+        [None if n % 3 == 0 else f"näme {n}" for n in numbers],
+    ]
+    arrays = [pa.array(values, field.type) for values, field in zip(columns, SCHEMA, strict=True)]
+    return pa.record_batch(arrays, schema=SCHEMA)
+
+
+def written(file: ParquetFile, size: int = 1000) -> bytes:
+    file.finish()
+    return b"".join([*file.take(size), *file.rest()])
+
+
+@pytest.fixture
+def file() -> ParquetFile:
+    return ParquetFile(SCHEMA, {"s3rs.batch": "B"})
+
+
+def test_what_is_taken_piece_by_piece_is_the_whole_file(file: ParquetFile) -> None:
+    pieces = []
+    for start in range(0, 5000, 1000):
+        file.write([batch(start, 500), batch(start + 500, 500)])
+        pieces += file.take(4096)
+    data = b"".join(pieces) + written(file, 4096)
+
+    assert pieces
+    assert {len(piece) for piece in pieces} == {4096}
+    assert len(data) == file.size
+    table = pq.read_table(io.BytesIO(data))
+    assert table.num_rows == file.rows == 5000
+    assert table.to_pylist() == pa.Table.from_batches([batch(0, 5000)]).to_pylist()
+
+
+def test_each_write_is_one_row_group(file: ParquetFile) -> None:
+    file.write([batch(0, 10), batch(10, 20)])
+    file.write([batch(30, 5)])
+
+    found = pq.ParquetFile(io.BytesIO(written(file))).metadata
+    assert [found.row_group(i).num_rows for i in range(found.num_row_groups)] == [30, 5]
+
+
+def test_no_metadata_but_ours(file: ParquetFile) -> None:
+    file.write([batch(0, 1)])
+
+    assert pq.ParquetFile(io.BytesIO(written(file))).metadata.metadata == {b"s3rs.batch": b"B"}
+
+
+def test_physical_types_are_those_that_copy_takes(file: ParquetFile) -> None:
+    file.write([batch(0, 1)])
+
+    schema = pq.ParquetFile(io.BytesIO(written(file))).schema
+    kinds = [schema.column(i).physical_type for i in range(len(SCHEMA))]
+    assert kinds == ["INT32", "FIXED_LEN_BYTE_ARRAY", "INT64", "BYTE_ARRAY"]
+    assert '"timeUnit":"microseconds"' in schema.column(2).logical_type.to_json()
+
+
+def test_only_text_has_a_dictionary(file: ParquetFile) -> None:
+    file.write([batch(0, 1000)])
+
+    group = pq.ParquetFile(io.BytesIO(written(file))).metadata.row_group(0)
+    chunks = [group.column(i) for i in range(len(SCHEMA))]
+    assert [chunk.has_dictionary_page for chunk in chunks] == [False, False, False, True]
