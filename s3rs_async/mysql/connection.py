@@ -40,8 +40,10 @@ CONNECT_SECONDS = 10.0
 _KILL_SECONDS = 5.0
 _BUFFER = 1 << 20
 _IDLE_SECONDS = 0.05
+# A position can be a date that no calendar has, and must stay comparable: hence the SQL mode.
 _SETTINGS = (
-    "SET time_zone='+00:00', sql_mode='', net_write_timeout=3600, net_read_timeout=600, "
+    "SET time_zone='+00:00', sql_mode='ALLOW_INVALID_DATES', net_write_timeout=3600, "
+    "net_read_timeout=600, "
     "wait_timeout=28800, lock_wait_timeout=10, sql_big_selects=1, "
 )
 _NO_LIMIT = {"mariadb": "max_statement_time=0", "mysql": "max_execution_time=0"}
