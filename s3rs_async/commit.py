@@ -142,10 +142,9 @@ def next_step(state: State, head: LedgerHead | None, *, extract: bool, load: boo
 
 
 def _unsettled(state: State, head: LedgerHead) -> bool:
-    return any(
-        head.generation == state.generation and pending.batch == head.batch
-        for pending in state.pending
-    )
+    """Whether the ledger is as far as the first pending batch, or farther."""
+    first = state.pending[:1]
+    return any((head.generation, head.seq) >= (state.generation, p.seq) for p in first)
 
 
 def claimed(state: State, claim: Claim) -> State:
@@ -290,11 +289,20 @@ def judge(head: LedgerHead, recorded: str | None, manifest: Manifest, sha256: st
 def settled(state: State, head: LedgerHead, at: str) -> State:
     """Y12: the state after what the ledger holds has left `pending`.
 
-    Only a head that is itself pending says anything: a number alone could be that of another chain
-    (a state put back by hand), and an old head would turn `loaded` back.
+    `state` must be read after `head`. Then a head as far as the first pending batch is itself
+    pending, or the state is not the one that fed the ledger (an old one put back): by its number
+    alone batches would be dropped that were never loaded. An older head changes nothing.
     """
     if not _unsettled(state, head):
         return state
+    if head.batch not in {p.batch for p in state.pending}:
+        raise DataError(
+            "the state and the ledger do not belong together: an old state was put back",
+            table=state.table,
+            ledger=f"{head.generation}/{head.seq} {head.batch}",
+            state=f"{state.generation}/{state.next_seq - 1} {state.last_batch}",
+            hint="rebuild the state from the ledger: s3rs watermark reconcile",
+        )
     return replace(
         state,
         pending=tuple(p for p in state.pending if p.seq > head.seq),

@@ -152,7 +152,7 @@ def test_a_claim_raises_the_epoch_and_only_its_holder_gives_it_back() -> None:
         (AFTER, None, Step.LOAD),
         (AFTER, replace(HEAD, batch="", seq=0), Step.LOAD),
         (AFTER, HEAD, Step.SETTLE),
-        (AFTER, replace(HEAD, generation=2), Step.LOAD),
+        (AFTER, replace(HEAD, generation=2), Step.SETTLE),
         (BOTH, HEAD, Step.SETTLE),
         (settled(BOTH, HEAD, "now"), HEAD, Step.LOAD),
         (settled(AFTER, HEAD, "now"), HEAD, Step.EXTRACT),
@@ -236,16 +236,19 @@ def test_settling_drops_what_the_ledger_holds_and_copies_its_count() -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        replace(HEAD, generation=2),
-        replace(HEAD, batch="of another chain", seq=1),
-        replace(HEAD, batch="", seq=0),
+        replace(HEAD, generation=2, batch="Z"),
+        replace(HEAD, batch="Z"),
+        replace(HEAD, batch="Z", seq=9),
     ],
 )
-def test_a_head_of_another_chain_settles_nothing(head: LedgerHead) -> None:
-    assert settled(BOTH, head, "now") is BOTH
+def test_a_head_of_another_chain_stops_the_table(head: LedgerHead) -> None:
+    with pytest.raises(DataError, match="do not belong together"):
+        settled(BOTH, head, "now")
 
 
 def test_an_old_head_does_not_turn_loaded_back() -> None:
+    assert settled(BOTH, replace(HEAD, batch="", seq=0), "now") is BOTH
+    assert settled(replace(BOTH, generation=2), HEAD, "now").generation == 2
     done = settled(settled(BOTH, HEAD, "then"), replace(HEAD, seq=2, batch="B"), "now")
     assert settled(done, HEAD, "later") is done
 
