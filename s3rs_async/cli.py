@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from . import __version__
-from .errors import ConfigError, Error, ExitCode
+from .errors import ConfigError, Error, ExitCode, one_line
 
 if TYPE_CHECKING:
     from .config import Connections
@@ -30,8 +30,11 @@ def run(argv: Sequence[str]) -> int:
     """Run one command; the process's exit code."""
     try:
         code = cli.main(list(argv), prog_name="s3rs", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        _complain(error.format_message())
+        return ExitCode.USAGE
     except click.ClickException as error:
-        error.show()
+        _tell(_usage(error))
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
@@ -83,20 +86,26 @@ def sync(  # noqa: D103 - its help is below, for the terminal
     quiet: bool,
     config: Path | None,
 ) -> int:
+    if backup_only and redshift_only:
+        raise ConfigError(
+            "--backup-only and --redshift-only leave nothing to do", hint="leave one of them out"
+        )
+    connections = _connections(config)  # what is wrong there is told before the drivers are loaded
     from . import log, service
 
-    if backup_only and redshift_only:
-        raise ConfigError("--backup-only and --redshift-only leave nothing to do")
     log.set_up(json=True if json_logs else None, quiet=quiet)
     ask = service.Ask(
         tables, source, target, extract=not redshift_only, load=not backup_only, limit=limit
     )
-    connections = _connections(config)
     if dry_run:
         _tell_previews(_await(service.preview(connections, ask)), json_output)
         return ExitCode.OK
     end = _await(service.sync(connections, ask, _progress(quiet=quiet)))
-    _tell_report(end.report, json_output)
+    try:
+        _tell_report(end.report, json_output)
+    except ConfigError as unwritten:
+        _tell(unwritten)
+        return end.exit_code or unwritten.exit_code
     return end.exit_code
 
 
@@ -178,22 +187,71 @@ def _progress(*, quiet: bool) -> Watch | None:
     return draw
 
 
+def _usage(error: click.ClickException) -> ConfigError:
+    """A complaint of the command line's parser in our two lines."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f"see {context.command_path if context else 's3rs'} --help"
+    message = error.format_message()
+    if isinstance(error, click.NoSuchOption | click.NoSuchCommand):
+        message = error.message
+        near = error.possibilities or ()
+        hint = f"did you mean {' or '.join(near)}? {hint}" if near else hint
+    return ConfigError(f"{message[:1].lower()}{message[1:]}".rstrip("."), hint=hint)
+
+
 def _tell(error: Error) -> None:
-    click.echo(f"Error: {error}", err=True)
-    if error.hint:
-        click.echo(f"Hint: {error.hint}", err=True)
+    _complain(f"Error: {error}\nHint: {one_line(error.hint)}")
+
+
+def _complain(text: str) -> None:
+    """To stderr, if it can be written to."""
+    from .log import put
+
+    put(sys.stderr, f"{text}\n")
+
+
+def _say(text: str) -> None:
+    """To stdout; ConfigError when it can't be written to."""
+    from .log import put
+
+    if (error := put(sys.stdout, f"{text}\n")) is not None:
+        raise _unwritten("stdout", error)
+
+
+def _unwritten(file: str, error: OSError) -> ConfigError:
+    return ConfigError(
+        "the report can't be written",
+        file=file,
+        reason=error.strerror,
+        hint="name a file that can be written; what the report tells of was done nevertheless",
+    )
 
 
 def _tell_report(report: RunReport, json_output: str | None) -> None:
+    told: set[int] = set()  # a failure that tables share is told once
+    lines = []
     for table in report.tables:
-        if isinstance(table.error, Error):
-            _tell(table.error)
-        elif table.error is not None:
-            click.echo(f"Error: internal: {table.error!r} (table={table.table})", err=True)
-        elif json_output != "-":
-            click.echo(_line(table))
+        if table.error is None:
+            lines.append(_line(table))
+        elif id(table.error) not in told:
+            told.add(id(table.error))
+            _tell(_foreseen(table))
+    if json_output != "-" and lines:
+        _say("\n".join(lines))
     if json_output is not None:
         _write_json(report.as_json(), json_output)
+
+
+def _foreseen(table: TableReport) -> Error:
+    """A table's failure; of a bug only its kind, since its words are anyone's and in the log."""
+    if isinstance(table.error, Error):
+        return table.error
+    return Error(
+        "internal error",
+        kind=type(table.error).__name__,
+        table=table.table,
+        hint="the log above has its traceback: please report it",
+    )
 
 
 def _line(table: TableReport) -> str:
@@ -213,7 +271,7 @@ def _tell_previews(previews: list[Preview], json_output: str | None) -> None:
         _write_json({"dry_run": documents}, json_output)
     if json_output != "-":
         for document in documents:
-            click.echo("\n".join(f"{key}: {value}" for key, value in document.items()))
+            _say("\n".join(f"{key}: {value}" for key, value in document.items()))
 
 
 def _write_json(document: object, path: str) -> None:
@@ -221,11 +279,9 @@ def _write_json(document: object, path: str) -> None:
 
     data = orjson.dumps(document, option=orjson.OPT_INDENT_2, default=str)
     if path == "-":
-        click.echo(data.decode())
+        _say(data.decode())
         return
     try:
         Path(path).write_bytes(data + b"\n")
     except OSError as error:
-        raise ConfigError(
-            "the report can't be written", file=path, reason=error.strerror
-        ) from error
+        raise _unwritten(path, error) from error

@@ -8,16 +8,25 @@ value. An unknown key is an error that names its place and the nearest known one
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, get_args, get_origin
+from typing import Annotated, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from .document import Document, Loc, read_document
 from .errors import ConfigError
 
 Tls = Literal["off", "require", "verify"]
+
+
+def _at_home(path: Path) -> Path:
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path's own raises where there is no home
+
+
+File = Annotated[Path, AfterValidator(_at_home)]
+"""A file's path; a leading ~ is this user's home."""
 
 
 class _Strict(BaseModel):
@@ -30,8 +39,8 @@ class TunnelConfig(_Strict):
     host: str
     port: int = Field(22, ge=1, le=65535)
     user: str
-    key: Path
-    known_hosts: Path
+    key: File
+    known_hosts: File
 
 
 class SourceConfig(_Strict):
@@ -45,7 +54,7 @@ class SourceConfig(_Strict):
     user: str
     password: SecretStr = SecretStr("")
     tls: Tls = "verify"
-    ca: Path | None = None
+    ca: File | None = None
     cursor_time_zone: str | None = None
 
 
@@ -63,7 +72,7 @@ class TargetConfig(_Strict):
     table_schema: str | None = Field(None, alias="schema")
     iam_role: str
     tls: Tls = "verify"
-    ca: Path | None = None
+    ca: File | None = None
     tunnel: TunnelConfig | None = None
 
 
@@ -141,7 +150,7 @@ _ENVIRONMENT: Mapping[str, Loc] = {
 
 
 def _from_environment(environment: Mapping[str, str]) -> Connections:
-    if "DB_HOST" not in environment:
+    if not environment.get("DB_HOST"):
         raise ConfigError(
             "no connections",
             hint="write config/connections.yml, point S3RS_CONFIG at a folder that has one, "
@@ -149,7 +158,7 @@ def _from_environment(environment: Mapping[str, str]) -> Connections:
         )
     tree: dict[str, object] = {}
     for name, loc in _ENVIRONMENT.items():
-        if name in environment:
+        if environment.get(name):
             branch = tree
             for key in loc[:-1]:
                 branch = branch.setdefault(str(key), {})  # type: ignore[assignment]
@@ -166,7 +175,9 @@ def _parse(value: object, document: Document | None) -> Connections:
 
 
 def _told(loc: Loc, kind: str, message: str, document: Document | None) -> ConfigError:
-    where = {"at": document.place(loc)} if document else {"variable": _variable(loc)}
+    if document is None:
+        return _told_of_variable(loc, kind, message)
+    where = {"at": document.place(loc)}
     key = ".".join(map(str, loc)) or None
     if kind == "extra_forbidden":
         near = difflib.get_close_matches(str(loc[-1]), _known_keys(loc[:-1]), 1)
@@ -174,11 +185,20 @@ def _told(loc: Loc, kind: str, message: str, document: Document | None) -> Confi
         return ConfigError("unknown key", key=key, hint=hint, **where)
     if kind == "missing":
         return ConfigError("a key is missing", key=key, hint=f"add {loc[-1]}:", **where)
-    return ConfigError(f"wrong value: {message.lower()}", key=key, **where)
+    hint = "put it in quotes" if kind == "string_type" else "correct it there"
+    return ConfigError(f"wrong value: {message.lower()}", key=key, hint=hint, **where)
 
 
-def _variable(loc: Loc) -> str | None:
-    return next((name for name, known in _ENVIRONMENT.items() if known == loc), None)
+def _told_of_variable(loc: Loc, kind: str, message: str) -> ConfigError:
+    """What is wrong with the environment; where a whole part is missing, its first variable."""
+    name = next(name for name, known in _ENVIRONMENT.items() if known[: len(loc)] == loc)
+    if kind != "missing":
+        return ConfigError(f"wrong value: {message.lower()}", variable=name, hint="correct it")
+    return ConfigError(
+        "an environment variable is missing",
+        variable=name,
+        hint=f"set {name}, or write config/connections.yml",
+    )
 
 
 def _known_keys(loc: Loc) -> list[str]:

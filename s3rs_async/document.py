@@ -3,7 +3,8 @@
 YAML 1.2's core schema on PyYAML: only `true`/`false` are booleans and only decimal digits integers,
 so `NO`, `off`, `22:30` and `010` stay what they look like. A duplicate key is an error. `${VAR}`,
 `${VAR:-default}` and `${VAR:?message}` are filled in after parsing and in scalars alone, so that a
-value can never change the document's shape; `$$` is a dollar sign.
+value can never change the document's shape, and stay text, so that a password of digits is no
+number; nothing at all is null. `$$` is a dollar sign.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ Loc: TypeAlias = tuple[str | int, ...]
 
 _VARIABLE = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_]\w*)(?:(?P<how>:[-?])(?P<rest>[^}]*))?\}")
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_DEEPEST = 64
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?")
@@ -46,21 +48,51 @@ class Document:
 
 def read_document(path: Path, environment: Mapping[str, str]) -> Document:
     """Parse one YAML file; ConfigError with file, line and column for anything wrong in it."""
+    text = _read(path)
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except OSError as error:
-        raise ConfigError(
-            "the configuration can't be read", file=str(path), reason=error.strerror
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError("the configuration is not UTF-8", file=str(path)) from error
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise ConfigError("not YAML", at=at, problem=error.problem) from error
+        raise _not_yaml(at, error.problem or "unreadable") from error
+    except yaml.reader.ReaderError as error:
+        raise _not_yaml(_spot(path, text[: error.position]), error.reason) from error
+    except RecursionError:
+        raise _not_yaml(f"{path}:1:1", "nested too deeply") from None
     places: dict[Loc, tuple[int, int]] = {}
     value = _Builder(path, environment, places).build(root, ()) if root is not None else None
     return Document(path, value, places)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except OSError as error:
+        raise ConfigError(
+            "the configuration can't be read",
+            file=str(path),
+            reason=error.strerror,
+            hint="name a folder with a connections.yml that this user may read",
+        ) from error
+    except UnicodeDecodeError as error:
+        at = _spot(path, error.object[: error.start].decode())
+        raise ConfigError(
+            "the configuration is not UTF-8", at=at, hint="save the file as UTF-8"
+        ) from error
+
+
+def _spot(path: Path, before: str) -> str:
+    """Where a text ends, as `file:line:column`."""
+    return f"{path}:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+
+
+def _not_yaml(at: str, problem: str) -> ConfigError:
+    return ConfigError(
+        "not YAML",
+        at=at,
+        problem=problem,
+        hint="look at indentation, colons and quotes there; quote what begins with a sign",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +103,36 @@ class _Builder:
 
     def build(self, node: yaml.Node, loc: Loc) -> Plain:
         self.places[loc] = (node.start_mark.line + 1, node.start_mark.column + 1)
+        if len(loc) > _DEEPEST:  # an alias may contain itself
+            raise _not_yaml(self._at(node), "nested too deeply")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, loc)
         if isinstance(node, yaml.SequenceNode):
             return [self.build(item, (*loc, i)) for i, item in enumerate(node.value)]
-        text = self._filled(node)
+        text, filled = self._filled(node)
         plain = isinstance(node, yaml.ScalarNode) and node.style is None
-        return _scalar(text) if plain else text
+        if not plain or (filled and text):
+            return text
+        return _scalar(text)
 
     def _mapping(self, node: yaml.MappingNode, loc: Loc) -> dict[str, Plain]:
         found: dict[str, Plain] = {}
         for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise _not_yaml(self._at(key_node), "a key must be a plain text")
             key = str(key_node.value)
             if key in found:
-                raise ConfigError("a key stands twice", at=self._at(key_node), key=key)
+                raise ConfigError(
+                    "a key stands twice", at=self._at(key_node), key=key, hint="keep one of them"
+                )
             found[key] = self.build(value_node, (*loc, key))
             mark = key_node.start_mark
             self.places[(*loc, key)] = (mark.line + 1, mark.column + 1)
         return found
 
-    def _filled(self, node: yaml.Node) -> str:
+    def _filled(self, node: yaml.Node) -> tuple[str, bool]:
+        """The text with its variables filled in, and whether there were any."""
+
         def fill(match: re.Match[str]) -> str:
             name, how, rest = match["name"], match["how"], match["rest"]
             if name is None:
@@ -108,7 +150,8 @@ class _Builder:
                 hint=f"set {name}, or give a default: ${{{name}:-value}}",
             )
 
-        return _VARIABLE.sub(fill, str(node.value))
+        text, count = _VARIABLE.subn(fill, str(node.value))
+        return text, count > 0
 
     def _at(self, node: yaml.Node) -> str:
         return f"{self.path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"

@@ -31,30 +31,31 @@ class Error(Exception):
     """Anything that we foresaw; what we did not foresee is a bug and keeps its traceback."""
 
     exit_code = ExitCode.INTERNAL
+    usual_hint = "nothing was half done; if it comes again, please report it"
 
     def __init__(self, message: str, *, hint: str = "", **context: Fact) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = hint or self.usual_hint
         self.context = {key: value for key, value in context.items() if value is not None}
 
     def __str__(self) -> str:
-        if not self.context:
-            return self.message
         facts = ", ".join(f"{key}={value}" for key, value in self.context.items())
-        return f"{self.message} ({facts})"
+        return one_line(f"{self.message} ({facts})" if facts else self.message)
 
 
 class ConfigError(Error):
     """The request must change: YAML, arguments, credentials, grants."""
 
     exit_code = ExitCode.USAGE
+    usual_hint = "correct the request or the configuration, then run it again"
 
 
 class DataError(Error):
     """The data must change or be accepted."""
 
     exit_code = ExitCode.DATA
+    usual_hint = "mend the data, then run it again"
 
 
 class SchemaDriftError(DataError):
@@ -65,22 +66,30 @@ class UnavailableError(Error):
     """Nothing happened; the same call may work later."""
 
     exit_code = ExitCode.UNAVAILABLE
+    usual_hint = "nothing is lost: run it again, it goes on from what is committed"
 
 
 class UnknownOutcomeError(Error):
     """It may have happened: only the state or the ledger can tell. Never sent again blindly."""
 
     exit_code = ExitCode.UNAVAILABLE
+    usual_hint = "nothing is lost: the next run reads what happened and goes on from there"
 
 
 class ConflictError(Error):
     """Someone else was first."""
 
     exit_code = ExitCode.CONFLICT
+    usual_hint = "nothing is lost: run it again once the other one is done"
 
 
 class FencedError(ConflictError):
     """A newer owner has taken the table; this attempt is dropped and nothing is deleted."""
+
+
+def one_line(text: str) -> str:
+    """A text that takes one line of a terminal and cannot steer it, whoever wrote it."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def exit_code(failures: list[BaseException], *, done: int = 0) -> ExitCode:

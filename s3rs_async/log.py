@@ -2,15 +2,17 @@
 
 One canonical line tells each unit of work (a batch committed, a batch loaded, a table done) with
 all its figures; the rest is for debugging. A value under a secret's name never gets out, whoever
-logs it.
+logs it. What can't be written (a full disk under stderr, a closed pipe) is dropped: no line is
+worth a sync.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import MutableMapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
 import orjson
 import structlog
@@ -29,6 +31,34 @@ def hide_secrets(
         if any(word in key.lower() for word in _SECRET):
             event[key] = "***"
     return event
+
+
+def put(stream: TextIO, text: str) -> OSError | None:
+    """Write to a standard stream; what stopped it, and then whatever follows goes nowhere.
+
+    The stream's buffer keeps what it could not write, and the interpreter would fail on it again
+    at its end, with an exit code of its own.
+    """
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError as error:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        return error
+    return None
+
+
+class _Lines:
+    """Standard error as the log writes to it."""
+
+    def write(self, text: str) -> int:
+        put(sys.stderr, text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Each write is flushed already."""
 
 
 def set_up(*, json: bool | None = None, quiet: bool = False) -> None:
@@ -54,7 +84,7 @@ def set_up(*, json: bool | None = None, quiet: bool = False) -> None:
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Lines())),
         cache_logger_on_first_use=False,
     )
     logging.getLogger("asyncssh").setLevel(logging.WARNING)

@@ -101,6 +101,9 @@ async def sync(connections: Connections, ask: Ask, watch: Watch | None = None) -
         except asyncio.CancelledError:
             if stop.signal is None:
                 raise  # not by our second signal
+            reports += _undone(job, live[len(reports) :], None)
+        except Error as known:  # what the tables share: the store, the terminal
+            reports += _undone(job, live[len(reports) :], known)
     report = RunReport(
         execution_id=f"sync_{started:%Y%m%d_%H%M%S}_{clock.ulid()[-8:].lower()}",
         pipeline=job.pipeline,
@@ -191,6 +194,22 @@ async def _one(line: Line, ask: Ask, table: TableName, meter: Meter) -> TableRep
     )
     log.info("table done", table=str(table), run=line.run, **_canonical(report))
     return report
+
+
+def _undone(job: Job, live: Live, error: Error | None) -> list[TableReport]:
+    """Tables that were stopped or never begun: every table that was asked for has its end."""
+    return [
+        TableReport(
+            table=table,
+            target=job.target,
+            outcome=Outcome.FAILED if error else Outcome.INTERRUPTED,
+            meter=meter,
+            seconds=sum(meter.seconds.values()),
+            ended_at=clock.iso_now(),
+            error=error,
+        )
+        for table, meter in live
+    ]
 
 
 def _canonical(report: TableReport) -> dict[str, object]:
