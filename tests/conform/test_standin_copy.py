@@ -347,7 +347,7 @@ FITS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", FITS, ids=lambda case: f"{case[0]}-{case[1]}")
+@pytest.mark.parametrize("case", FITS, ids=lambda case: f"{case[0]}-{case[1]}-{case[2].type}")
 async def test_type_rules_what_fits(
     con: Any, standin: StandIn, schema: str, case: tuple[Any, ...]
 ) -> None:
