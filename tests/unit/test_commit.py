@@ -16,7 +16,9 @@ from s3rs_async.commit import (
     check_feeder,
     claimed,
     committed,
+    idled,
     is_committed,
+    is_long_idle,
     judge,
     moves_on,
     next_step,
@@ -264,3 +266,40 @@ def test_a_state_of_another_feeder_is_refused(wrong: str) -> None:
     check_feeder(STATE, **names)
     with pytest.raises(DataError):
         check_feeder(STATE, **(names | {wrong: "other"}))
+
+
+def test_a_claim_given_back_tells_what_failed_and_keeps_an_older_word() -> None:
+    failed = released(STATE, ME, "disk full")
+    assert (failed.last_failure, failed.claim) == ("disk full", replace(ME, released=True))
+    assert released(failed, ME).last_failure == "disk full"
+    assert released(claimed(STATE, OTHER), ME, "late").last_failure is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "long"),
+    [
+        ("2026-11-20 00:00:00", "2026-11-21 00:00:01", True),
+        ("2026-11-20 00:00:00", "2026-11-21 00:00:00", False),
+        ("2026-11-21 00:00:00", "2026-11-20 00:00:00", False),
+        ("1", "100000000", False),
+        (None, "2026-11-20 00:00:00", False),
+        ("2026-11-20 00:00:00", None, False),
+    ],
+)
+def test_only_a_span_of_days_moves_the_position_alone(
+    before: str | None, after: str | None, long: bool
+) -> None:
+    assert is_long_idle(Position(before), Position(after)) is long
+    assert not is_long_idle(None, Position(after))
+    assert not is_long_idle(Position(before), None)
+
+
+def test_an_idle_window_moves_the_position_and_nothing_else() -> None:
+    after = Position("2026-11-24")
+    moved = idled(AFTER, claim=ME, before=AFTER.position, after=after)
+    assert moved == replace(AFTER, position=after)
+    with pytest.raises(ConflictError, match="moved on"):
+        idled(AFTER, claim=ME, before=None, after=after)
+    for state in (claimed(AFTER, OTHER), replace(AFTER, claim=None)):
+        with pytest.raises(FencedError):
+            idled(state, claim=ME, before=AFTER.position, after=after)

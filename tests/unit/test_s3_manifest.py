@@ -21,6 +21,7 @@ from s3rs_async.model import (
     TargetId,
 )
 from s3rs_async.s3 import manifest as manifests
+from s3rs_async.s3.codec import digest, dumps
 from s3rs_async.s3.layout import Layout
 from s3rs_async.s3.object import BusyError, StaleError, Stored
 
@@ -135,6 +136,14 @@ async def test_a_changed_manifest_is_refused(shelf: Shelf) -> None:
         with pytest.raises(DataError, match="tampered") as failure:
             await manifests.read(shelf, sealed.key, sealed.sha256)
         assert failure.value.context["key"] == sealed.key
+
+
+async def test_a_newer_release_s_manifest_is_not_guessed_at(shelf: Shelf) -> None:
+    raw = {"format": "s3rs-batch", "schema": 2}
+    sha256 = digest(raw)
+    shelf.objects["key"] = dumps(raw | {"sha256": sha256}).encode()
+    with pytest.raises(DataError, match="not s3rs-batch 1"):
+        await manifests.read(shelf, "key", sha256)
 
 
 async def test_a_lost_manifest_stops_the_table(shelf: Shelf) -> None:

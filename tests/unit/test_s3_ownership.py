@@ -102,6 +102,16 @@ def test_an_ended_process_is_gone_even_before_it_is_reaped() -> None:
     assert is_gone(claim, here)
 
 
+def test_where_there_is_no_proc_nobody_is_judged_by_a_pid(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", missing)
+    here = this_process()
+    assert (here.boot, here.started) == ("", "")
+    assert not is_gone(here, here)
+
+
 def test_another_machine_s_process_is_never_judged_by_its_pid() -> None:
     here = this_process()
     for away in (replace(here, host="x"), replace(here, boot="x"), replace(here, boot="")):
