@@ -9,7 +9,8 @@ Transactions are known by their start and not by their id, which changes with th
 statement can wait for a lock before its transaction begins, so the first transaction that appears
 on a noted connection began with it. The list of transactions may be a little old: a connection is
 let go after two clean polls in a row, and a transaction from before `T0` that shows up late is
-noted late. A prepared XA transaction has no connection and is noted by itself.
+noted late. Starts are told in whole seconds, which the margin below `T0` makes good. A prepared XA
+transaction has no connection and is noted by itself.
 """
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ class Watch:
     first: Poll
     own: frozenset[int]
     _notes: dict[str, _Note] = field(default_factory=dict)
+    _looked_again: bool = False
 
     def __post_init__(self) -> None:
         for thread in self.first.threads:
@@ -104,11 +106,12 @@ class Watch:
 
     @property
     def over(self) -> bool:
-        """Whether nothing from before `T0` is left."""
-        return not self._notes
+        """Whether nothing from before `T0` is left; one look alone may have been an old one."""
+        return self._looked_again and not self._notes
 
     def see(self, poll: Poll) -> None:
         """Take another look into account."""
+        self._looked_again = True
         transactions = {each.owner: each for each in self._foreign(poll)}
         for owner, transaction in transactions.items():
             if owner not in self._notes and self._is_old(poll, transaction):
@@ -123,8 +126,11 @@ class Watch:
 
     def verdict(self) -> Verdict:
         """The bound as it stands: at `T0` if all are gone, else below the oldest that is left."""
-        if not self._notes:
+        if self.over:
             return Verdict(self.start - MARGIN, proven=True, reason="")
+        if not self._notes:
+            reason = "the watch ended after a single look"
+            return Verdict(self.start - MARGIN, proven=False, reason=reason)
         owner, oldest = min(self._notes.items(), key=lambda item: item[1].floor)
         reason = f"connection {owner} has been writing since {oldest.floor:%Y-%m-%d %H:%M:%S} UTC"
         if not oldest.proven:

@@ -308,7 +308,8 @@ async def test_invisible_and_generated_columns_are_read(run: Run, source: Source
 
 
 async def test_names_may_hold_anything(run: Run, source: Source) -> None:
-    run("CREATE TABLE `we``ird {} table` (`a``b` INT PRIMARY KEY, `{0}%s` FLOAT, `c;'\"` BIT(3))")
+    columns = "`a``b` INT PRIMARY KEY, `{0}%s` FLOAT, `c;'\"` BIT(3)"
+    run(f"CREATE TABLE `we``ird {{}} table` ({columns})")
     run("INSERT INTO `we``ird {} table` VALUES (1, 0.5, 5)")
     rows, _ = await read(source, await plan_of(source, "we`ird {} table"))
     assert rows == [{"a`b": 1, "{0}%s": 0.5, "c;'\"": 5}]

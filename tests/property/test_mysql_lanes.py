@@ -42,7 +42,9 @@ def same(data: bytearray, at: int, sequence: int, average: float) -> bool:
 )
 @example(lengths=[9] * 1000, sequence=250, seed=1, cut=0, flaw=None)
 @example(lengths=[1] * 2000, sequence=250, seed=1, cut=3, flaw=None)
-def test_lanes_equal_the_plain_walk_or_give_up(lengths, sequence, seed, cut, flaw):
+def test_lanes_equal_the_plain_walk_or_give_up(
+    lengths: list[int], sequence: int, seed: int, cut: int, flaw: tuple[int, int] | None
+) -> None:
     data = packets(lengths, sequence, seed)
     if flaw is not None:
         data[flaw[0] % len(data)] = flaw[1]
@@ -50,7 +52,7 @@ def test_lanes_equal_the_plain_walk_or_give_up(lengths, sequence, seed, cut, fla
     same(data, 0, sequence, len(data) / len(lengths))
 
 
-def test_lanes_do_not_give_up_on_ordinary_rows():
+def test_lanes_do_not_give_up_on_ordinary_rows() -> None:
     chance = np.random.default_rng(7)
     data = packets([int(n) for n in chance.integers(40, 90, size=20_000)], 3, 5)
     assert same(data, 0, 3, 69.0)
@@ -59,7 +61,7 @@ def test_lanes_do_not_give_up_on_ordinary_rows():
     assert len(found[2]) == 20_000
 
 
-def test_an_end_or_an_error_among_the_rows_stops_the_walk():
+def test_an_end_or_an_error_among_the_rows_stops_the_walk() -> None:
     for first, length in ((0xFE, 5), (0xFF, 60), (0x00, 0)):
         data = packets([60] * 9000, 0, 1)
         at = 64 * 7000
@@ -68,7 +70,7 @@ def test_an_end_or_an_error_among_the_rows_stops_the_walk():
         assert lanes.walk(data, 0, 0)[0] == at
 
 
-def test_a_row_that_begins_with_the_end_marker_and_is_long_is_a_row():
+def test_a_row_that_begins_with_the_end_marker_and_is_long_is_a_row() -> None:
     data = packets([60] * 9000, 0, 1)
     data[64 * 7000 + 4] = 0xFE
     assert lanes.walk(data, 0, 0)[0] == len(data)

@@ -1,0 +1,160 @@
+"""Types, strategy and key, as they follow from what a table is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from s3rs_async.errors import ConfigError, DataError
+from s3rs_async.model import Column, Strategy, TableName
+from s3rs_async.mysql.chunk import choose
+from s3rs_async.mysql.table import SourceColumn, SourceTable
+from s3rs_async.mysql.types import rule
+
+NAME = TableName("shop", "orders")
+ID = SourceColumn("id", "int", "int(11)", nullable=False, auto_increment=True)
+STAMP = SourceColumn(
+    "updated_at", "timestamp", "timestamp", nullable=False, own_stamp=True, born_stamped=True
+)
+NOTE = SourceColumn("note", "varchar", "varchar(9)", nullable=True, characters=9)
+
+
+def table(*columns: SourceColumn, **facts: Any) -> SourceTable:
+    settings: dict[str, Any] = {
+        "keys": (("id",),),
+        "primary": True,
+        "leading": frozenset({"id", "updated_at"}),
+        "engine": "InnoDB",
+    }
+    return SourceTable(NAME, columns, **(settings | facts))
+
+
+@pytest.mark.parametrize(
+    ("column", "arrow", "octets"),
+    [
+        (SourceColumn("c", "tinyint", "tinyint(1)", nullable=True), "int16", None),
+        (SourceColumn("c", "smallint", "smallint unsigned", nullable=True), "int32", None),
+        (SourceColumn("c", "mediumint", "mediumint unsigned", nullable=True), "int32", None),
+        (SourceColumn("c", "int", "int(10) unsigned", nullable=True), "int64", None),
+        (SourceColumn("c", "bigint", "bigint unsigned", nullable=True), "decimal128(20, 0)", None),
+        (
+            SourceColumn("c", "decimal", "decimal(38,9)", nullable=True, precision=38, scale=9),
+            "decimal128(38, 9)",
+            None,
+        ),
+        (
+            SourceColumn("c", "decimal", "decimal(39,9)", nullable=True, precision=39, scale=9),
+            "string",
+            42,
+        ),
+        (SourceColumn("c", "bit", "bit(1)", nullable=True, precision=1), "bool", None),
+        (SourceColumn("c", "bit", "bit(63)", nullable=True, precision=63), "int64", None),
+        (
+            SourceColumn("c", "bit", "bit(64)", nullable=True, precision=64),
+            "decimal128(20, 0)",
+            None,
+        ),
+        (SourceColumn("c", "float", "float", nullable=True), "float", None),
+        (SourceColumn("c", "time", "time(6)", nullable=True, fraction=6), "int64", None),
+        (SourceColumn("c", "year", "year(4)", nullable=True), "int16", None),
+        (SourceColumn("c", "varbinary", "varbinary(9)", nullable=True, octets=9), "string", 18),
+        (
+            SourceColumn("c", "longblob", "longblob", nullable=True, octets=2**32 - 1),
+            "string",
+            65535,
+        ),
+        (SourceColumn("c", "json", "json", nullable=True), "string", 65535),
+        (SourceColumn("c", "uuid", "uuid", nullable=True), "string", 36),
+    ],
+)
+def test_each_type_has_its_rule(column: SourceColumn, arrow: str, octets: int | None) -> None:
+    found = rule(NAME, column)
+    assert found.column == Column("c", column.column_type, arrow, nullable=True, octets=octets)
+
+
+@pytest.mark.parametrize(
+    ("charset", "characters", "octets"),
+    [
+        ("latin1", 100, 400),
+        ("ascii", 100, 100),
+        ("utf8mb3", 100, 300),
+        ("utf8mb4", 100, 400),
+        ("utf8mb4", 20_000, 65535),
+        ("utf8mb4", 0, 1),
+    ],
+)
+def test_octets_are_what_a_text_can_have_in_utf8(
+    charset: str, characters: int, octets: int
+) -> None:
+    column = SourceColumn(
+        "c", "varchar", "varchar", nullable=False, characters=characters, charset=charset
+    )
+    assert rule(NAME, column).octets == octets
+
+
+def test_dates_are_nullable_whatever_the_server_says() -> None:
+    assert rule(NAME, STAMP).nullable
+    assert not rule(NAME, ID).nullable
+
+
+@pytest.mark.parametrize("kind", ["point", "geometry", "vector"])
+def test_a_type_without_a_rule_is_refused_by_name(kind: str) -> None:
+    with pytest.raises(DataError, match=f"column=c, type={kind}"):
+        rule(NAME, SourceColumn("c", kind, kind, nullable=True))
+
+
+def test_a_stamped_table_with_a_primary_key_is_hybrid() -> None:
+    plan = choose(table(ID, NOTE, STAMP))
+    assert (plan.strategy, plan.cursor, plan.key) == (Strategy.HYBRID, "updated_at", ("id",))
+    assert [each.name for each in plan.order] == ["updated_at", "id"]
+    assert plan.growing
+    assert plan.in_order
+    assert plan.warnings == ()
+
+
+def test_without_a_stamp_or_a_primary_key_it_is_read_whole() -> None:
+    unborn = SourceColumn("u", "timestamp", "timestamp", nullable=False, own_stamp=True)
+    assert choose(table(ID, unborn)).strategy is Strategy.FULL_SYNC
+    unique = choose(table(ID, STAMP, primary=False))
+    assert (unique.strategy, unique.key) == (Strategy.FULL_SYNC, ("id",))
+    bare = choose(table(NOTE, keys=(), primary=False))
+    assert bare.order == ()
+    assert "no unique key" in bare.warnings[0]
+
+
+def test_hybrid_without_a_key_or_a_cursor_is_refused_with_a_hint() -> None:
+    with pytest.raises(ConfigError, match="unique key") as caught:
+        choose(table(NOTE, STAMP, keys=(), primary=False), strategy=Strategy.HYBRID)
+    assert "full_sync" in caught.value.hint
+    with pytest.raises(ConfigError, match="needs a cursor"):
+        choose(table(ID, NOTE), strategy=Strategy.HYBRID)
+    with pytest.raises(ConfigError, match="cursor can have"):
+        choose(table(ID, NOTE), cursor="note")
+    with pytest.raises(ConfigError, match="unknown column"):
+        choose(table(ID, NOTE), cursor="nope")
+    with pytest.raises(ConfigError, match="not unique"):
+        choose(table(ID, NOTE, STAMP), key=("note",))
+
+
+def test_a_stamp_that_an_index_begins_with_is_preferred() -> None:
+    other = SourceColumn(
+        "a", "datetime", "datetime", nullable=False, own_stamp=True, born_stamped=True
+    )
+    assert choose(table(ID, other, STAMP)).cursor == "updated_at"
+
+
+def test_what_is_slow_or_surprising_is_told() -> None:
+    fold = SourceColumn(
+        "id", "varchar", "varchar(9)", nullable=False, characters=9, collation="utf8mb4_general_ci"
+    )
+    nullable = SourceColumn("t", "datetime", "datetime", nullable=True)
+    plan = choose(table(fold, nullable), cursor="T")
+    told = " / ".join(plan.warnings)
+    for words in ("no index begins with t", "does not stamp t", "t can be NULL", "differ in case"):
+        assert words in told
+
+
+def test_a_cursor_inside_the_key_is_not_compared_twice() -> None:
+    plan = choose(table(ID, STAMP, keys=(("updated_at", "id"),)))
+    assert [each.name for each in plan.order] == ["updated_at", "id"]
