@@ -42,7 +42,7 @@ _BEFORE = "CREATE DATABASE IF NOT EXISTS mysql;\nUSE mysql;\nSET @auth_root_sock
 _AFTER = (
     "\nDELETE FROM mysql.global_priv WHERE User = '' OR (User = 'root' AND Host <> 'localhost');\n"
 )
-_MADE_WITH = ("--no-defaults", "--innodb-log-file-size=64M", "--skip-log-bin")
+_MADE_WITH = ("--no-defaults", "--innodb-log-file-size=16M", "--skip-log-bin")
 _FLAGS = (
     "--bind-address=127.0.0.1",
     "--skip-name-resolve",
