@@ -301,7 +301,7 @@ def settled(state: State, head: LedgerHead, at: str) -> State:
             table=state.table,
             ledger=f"{head.generation}/{head.seq} {head.batch}",
             state=f"{state.generation}/{state.next_seq - 1} {state.last_batch}",
-            hint="rebuild the state from the ledger: s3rs watermark reconcile",
+            hint="put the state object's newest copy from hist/ back",
         )
     return replace(
         state,

@@ -3,7 +3,7 @@
 Rows stream from the reader through a channel bounded in bytes into parquet files that are uploaded
 while they grow; whole chunks make a batch; a batch is sealed by its manifest and enters the table's
 state by one compare-and-swap. Nothing is written before the first row is there, and no error path
-deletes anything: what a dead attempt leaves is unreferenced, and only s3clean may decide on it.
+deletes anything: what a dead attempt leaves is unreferenced and harmless.
 
 What would break it: committing rows of a chunk whose end was not seen, or a claim taken after the
 first part was written.

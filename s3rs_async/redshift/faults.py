@@ -87,8 +87,8 @@ def _bad_data(error: asyncpg.PostgresError, facts: dict[str, str]) -> DataError:
     return DataError(
         "the target refused the data",
         detail=one_line(match[1] if match else detail) or None,
-        hint="the batch stays in s3 and the target is as it was; run s3rs plan to compare both"
-        " sides' columns",
+        hint="the batch stays in s3 and the target is as it was; compare the target's columns with"
+        " those of s3rs sync --dry-run",
         **facts,
     )
 

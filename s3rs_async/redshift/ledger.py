@@ -78,8 +78,7 @@ async def _check_target_is_ours_to_make(session: Session, manifest: Manifest) ->
         where="redshift",
         table=str(manifest.target),
         rows=head.rows_total,
-        hint=f"someone dropped or renamed it: put it back, or run s3rs sync --full-refresh"
-        f" {manifest.source.table}",
+        hint="someone dropped or renamed it: rename it back or restore it from a snapshot",
     )
 
 
@@ -171,7 +170,7 @@ async def _rows_before_us(session: Session, target: TargetId, *, adopt: bool) ->
             "the target has rows, and its ledger has none",
             where="redshift",
             table=str(target),
-            hint="another tool filled it: empty it, point the pipeline at a new table, or adopt it",
+            hint="another tool filled it: empty it, or send the table to another schema",
         )
     return 0
 

@@ -133,16 +133,15 @@ def _refusal(verdict: Verdict, manifest: Manifest, head: LedgerHead) -> Error:
     if verdict is Verdict.TAMPERED:
         return DataError(
             "the ledger holds this batch under another digest",
-            hint="its batch.json was changed after it was loaded: run s3rs watermark reconcile"
-            f" {manifest.source.table}",
+            hint="its batch.json was changed after it was loaded: bring it back from the bucket's"
+            " versions",
             **facts,
         )
     return DataError(
         "the batch does not follow what the target holds",
         head=head.batch or "none",
         parent=manifest.parent or "none",
-        hint=f"the state was rolled back or edited: run s3rs watermark reconcile"
-        f" {manifest.source.table}",
+        hint="the state object was rolled back or edited: put its newest copy from hist/ back",
         **facts,
     )
 
@@ -232,6 +231,5 @@ def _check_count(manifest: Manifest, name: str, found: int, wanted: int) -> None
             counted=name,
             found=found,
             wanted=wanted,
-            hint="a part in s3 is missing or was changed: run s3rs sync --full-refresh"
-            f" {manifest.source.table}",
+            hint="a part in s3 was changed: bring it back from the bucket's versions, run again",
         )

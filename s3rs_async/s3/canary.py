@@ -17,14 +17,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from s3rs_async import clock
-from s3rs_async.errors import ConfigError, UnavailableError, UnknownOutcomeError
-
+from .. import clock
+from ..errors import ConfigError, UnavailableError, UnknownOutcomeError
 from .layout import canary_key
 from .object import BusyError, StaleError, Stored
 
 if TYPE_CHECKING:
-    from s3rs_async.config import S3Config
+    from ..config import S3Config
 
 _KEPT = dt.timedelta(days=7)
 _TRIES = 8

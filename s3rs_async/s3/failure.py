@@ -17,8 +17,7 @@ from typing import Any
 import aiohttp
 from botocore import exceptions as boto
 
-from s3rs_async.errors import ConfigError, Error, Fact, UnavailableError, UnknownOutcomeError
-
+from ..errors import ConfigError, Error, Fact, UnavailableError, UnknownOutcomeError
 from .object import BusyError, MissingError, StaleError
 
 _SETTINGS = (

@@ -11,16 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from s3rs_async import clock
-from s3rs_async.errors import ConflictError, DataError, UnavailableError, UnknownOutcomeError
-from s3rs_async.model import Manifest
-
+from .. import clock
+from ..errors import ConflictError, DataError, UnavailableError, UnknownOutcomeError
+from ..model import Manifest
 from .codec import digest, dumps, loads, pack, unpack
 from .layout import Attempt, Layout, copy_manifest_of
 from .object import BusyError, StaleError, Stored
 
 if TYPE_CHECKING:
-    from s3rs_async.model import Part
+    from ..model import Part
 
 FORMAT = "s3rs-batch"
 SCHEMA = 1
@@ -73,7 +72,7 @@ async def read(store: Bucket, key: str, sha256: str) -> Manifest:
         raise DataError(
             "a batch's manifest is gone: the table is stopped, nothing was loaded",
             key=key,
-            hint="bring the object back from the bucket's versions, or s3rs sync --full-refresh",
+            hint="bring the object back from the bucket's versions",
         )
     try:
         return _decode(stored.body, sha256)
@@ -82,7 +81,7 @@ async def read(store: Bucket, key: str, sha256: str) -> Manifest:
             "a batch's manifest was tampered with: the table is stopped, nothing was loaded",
             key=key,
             reason=str(reason),
-            hint="bring the object back from the bucket's versions, or s3rs sync --full-refresh",
+            hint="bring the object back from the bucket's versions",
         ) from reason
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from s3rs_async.errors import ConflictError, UnavailableError
+from ..errors import ConflictError, UnavailableError
 
 if TYPE_CHECKING:
     import datetime as dt

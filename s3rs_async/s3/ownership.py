@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from s3rs_async import clock
-from s3rs_async.commit import Claim, claimed, released
-from s3rs_async.errors import ConflictError, Error
-
+from .. import clock
+from ..commit import Claim, claimed, released
+from ..errors import ConflictError, Error
 from .codec import dumps, pack
 from .layout import writer_key
 from .register import LostError
@@ -143,7 +142,7 @@ def _refuse(base: Versioned | None, holder: Claim) -> None:
         "another process is extracting the table",
         table=base.state.table if base is not None else None,
         holder=str(holder),
-        hint="wait for it with --wait, or take the table over with --steal if it hangs",
+        hint="let it finish, or end that process: its claim is void as soon as it is gone",
     )
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from s3rs_async.errors import DataError
-from s3rs_async.model import Position
-
+from ..errors import DataError
+from ..model import Position
 from .codec import dumps, loads, pack, unpack
 
 

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from s3rs_async import clock
-from s3rs_async.commit import State, check_feeder
-from s3rs_async.errors import (
+from .. import clock
+from ..commit import State, check_feeder
+from ..errors import (
     ConfigError,
     ConflictError,
     DataError,
@@ -32,7 +32,6 @@ from s3rs_async.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-
 from .codec import Json
 from .object import BusyError, StaleError, Stored
 from .state import Document, decode, encode
@@ -211,7 +210,7 @@ class Register:
             raise DataError(
                 "the state object has vanished",
                 key=self._layout.state,
-                hint="put a copy from hist/ back, or rebuild it: s3rs watermark reconcile",
+                hint="put its newest copy from hist/ back",
             )
         return now
 

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
-from s3rs_async.commit import FIRST_GENERATION, State
-from s3rs_async.errors import DataError
-
+from ..commit import FIRST_GENERATION, State
+from ..errors import DataError
 from .codec import Json, digest, dumps, loads, pack, unpack
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def decode(body: bytes, layout: Layout) -> Document:
             "the state object is damaged: the table is stopped, nothing was written",
             key=layout.state,
             reason=str(reason),
-            hint="put a copy from hist/ back, or rebuild it: s3rs watermark reconcile",
+            hint="put its newest copy from hist/ back",
         ) from reason
 
 

@@ -20,8 +20,7 @@ from urllib.parse import urlsplit
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 
-from s3rs_async.errors import ConfigError
-
+from ..errors import ConfigError
 from .failure import Place, translated
 from .object import Entry, MissingError, Stat, Stored
 from .upload import Upload, stat
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
     from types_aiobotocore_s3 import S3Client
 
-    from s3rs_async.config import S3Config
+    from ..config import S3Config
 
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 60

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from s3rs_async import clock
-from s3rs_async.errors import Error, UnavailableError, UnknownOutcomeError
-
+from .. import clock
+from ..errors import Error, UnavailableError, UnknownOutcomeError
 from .failure import translated
 from .object import BusyError, MissingError, StaleError, Stat
 
