@@ -60,7 +60,8 @@ class Page:
 
     `order` are the rules of cursor and key, `after` their values in the last row taken. `start`
     (inclusive) and `below` (exclusive) are values of the first of them. `nulls` keeps to the rows
-    where that column is NULL, or leaves them out.
+    where that column is NULL, or leaves them out. `index` is the one to walk along: left alone, a
+    server would rather read and sort the whole table for every page.
     """
 
     table: TableName
@@ -71,6 +72,7 @@ class Page:
     below: str | None = None
     nulls: tuple[Rule, bool] | None = None
     top: str | None = None
+    index: str | None = None
     limit: int | None = None
 
 
@@ -78,6 +80,8 @@ def page(wanted: Page) -> str:
     """The statement that reads a page."""
     shown = ", ".join(_selected(rule) for rule in wanted.columns)
     text = f"SELECT {shown} FROM {table(wanted.table)}"
+    if wanted.index is not None:
+        text += f" FORCE INDEX ({identifier(wanted.index)})"
     if conditions := _conditions(wanted):
         text += " WHERE " + " AND ".join(conditions)
     if wanted.order:

@@ -6,6 +6,7 @@ elsewhere: the values' form in `types`, the way of reading in `chunk`. No IO.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import ConfigError
@@ -41,14 +42,15 @@ class SourceTable:
     """A table or view: its columns in order, and its keys.
 
     `keys` are the unique keys whose columns are all NOT NULL, best first; `primary` says that the
-    first of them is the primary key. `leading` are the columns that an index begins with.
+    first of them is the primary key. `leading` are the columns that an index begins with, and the
+    index's name.
     """
 
     name: TableName
     columns: tuple[SourceColumn, ...]
     keys: tuple[tuple[str, ...], ...]
     primary: bool
-    leading: frozenset[str]
+    leading: Mapping[str, str]
     engine: str | None
 
     def column(self, name: str) -> SourceColumn:

@@ -146,6 +146,7 @@ class Walk:
             after=self._after,
             start=at.cursor if at is not None and not self._after else None,
             below=self.stop,
+            index=self.plan.source.leading.get(first.name),
             nulls=(first, False) if nullable and not begun and not self._after else None,
             limit=left,
         )

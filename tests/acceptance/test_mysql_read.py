@@ -220,7 +220,8 @@ async def test_values_equal_what_a_cursor_reads(run: Run, source: Source) -> Non
         "v VARCHAR(300), n VARCHAR(300) NULL)"
     )
     run(
-        "INSERT INTO a (i, d, v, n) SELECT CAST(seq AS SIGNED) * -7919, seq / 7, REPEAT(CHAR(97 + seq % 26), "
+        "INSERT INTO a (i, d, v, n) SELECT CAST(seq AS SIGNED) * -7919, seq / 7, "
+        "REPEAT(CHAR(97 + seq % 26), "
         "seq % 300), IF(seq % 3, NULL, REPEAT('é', seq % 150)) FROM seq_1_to_30000"
     )
     expected = run("SELECT * FROM a ORDER BY id")

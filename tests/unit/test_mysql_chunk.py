@@ -24,7 +24,7 @@ def table(*columns: SourceColumn, **facts: Any) -> SourceTable:
     settings: dict[str, Any] = {
         "keys": (("id",),),
         "primary": True,
-        "leading": frozenset({"id", "updated_at"}),
+        "leading": {"id": "PRIMARY", "updated_at": "u"},
         "engine": "InnoDB",
     }
     return SourceTable(NAME, columns, **(settings | facts))

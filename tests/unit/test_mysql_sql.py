@@ -40,6 +40,7 @@ PAGES = [
     sql.Page(NAME, ORDER, order=ORDER, start=AFTER[0], limit=10),
     sql.Page(NAME, ORDER, order=ORDER, nulls=(STAMP, False), limit=10),
     sql.Page(NAME, ORDER, order=(NUMBER,), nulls=(STAMP, True), after=("5",), top="9", limit=1),
+    sql.Page(NAME, ORDER, order=(NUMBER,), after=("5",), limit=10, index="by`time"),
     sql.Page(NAME, (ENUM, FLOAT), order=(ENUM, NUMBER), after=("a", "1"), limit=1),
 ]
 
