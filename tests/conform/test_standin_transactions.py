@@ -304,3 +304,20 @@ async def test_two_loaders_of_one_batch_load_it_once(
     assert sorted(await both) == [0, 1]
     assert await con.fetchval("SELECT count(*) FROM target") == 2
     assert await con.fetchval(f"SELECT rows_total FROM s3rs_meta.led_{name}_head") == 3
+
+
+async def test_sessions_that_create_one_thing_at_a_time_both_succeed(standin: StandIn) -> None:
+    async def create(number: int) -> None:
+        connection = await standin.connect()
+        for _ in range(5):
+            await connection.execute("CREATE SCHEMA IF NOT EXISTS raced")
+            await connection.fetch("CREATE TABLE IF NOT EXISTS raced.t (a VARCHAR(9))")
+        await connection.close()
+
+    await asyncio.gather(*map(create, range(4)))
+
+
+async def test_a_batch_of_queries_streams_its_rows(t: Any) -> None:
+    await t.execute("INSERT INTO t SELECT 1, 1 FROM svv_columns")
+    await t.execute("INSERT INTO t VALUES (3, 3); SELECT t.a, u.b FROM t, t AS u LIMIT 50000; SELECT 1")
+    assert await t.fetchval("SELECT count(*) FROM t WHERE a = 3") == 1

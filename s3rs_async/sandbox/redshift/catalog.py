@@ -77,7 +77,7 @@ class Catalogue:
             " column_name, column_type, column_length, value, error_code, error_message)"
             " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             query, who.pid, who.database, spot.file or source, spot.column, spot.column_type,
-            spot.length, spot.value, code, reason[:512],
+            spot.length, spot.value.replace("\0", ""), code, reason[:512],
         )  # fmt: skip
         await self._pool.execute(
             "INSERT INTO pg_standin.load_history (query_id, session_id, database_name, status,"

@@ -266,6 +266,14 @@ def facts_of(table: Table) -> Facts:
     }
 
 
+def one_at_a_time(name: str) -> str:
+    """Let two sessions that create one thing if it is missing follow each other.
+
+    The backend would fail the second with a breach of a catalogue's unique index.
+    """
+    return f"SELECT pg_advisory_xact_lock(hashtext({literal(name)}))"
+
+
 def dress(name: tuple[str, ...], facts: Facts) -> str:
     """Record a table's facts and bring its byte-length checks up to date."""
     return (
@@ -314,6 +322,7 @@ def create_table(statement: Statement, folded: str) -> Script:
     head += " IF NOT EXISTS" if table.optional else ""
     body = query or columns_sql(table)
     text = f"{head} {dotted(table.name)} {body}"
+    steps = (one_at_a_time(dotted(table.name)), text) if table.optional else (text,)
     return Script(
-        (text,), "SELECT" if query else "CREATE TABLE", then=dress(table.name, facts_of(table))
+        steps, "SELECT" if query else "CREATE TABLE", then=dress(table.name, facts_of(table))
     )

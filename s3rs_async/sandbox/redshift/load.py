@@ -13,9 +13,11 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from . import parquet
 from .catalog import COLUMNS_SQL, Load
-from .faults import RedshiftError
+from .faults import RedshiftError, Report, Spot
 from .pgcopy import HEADER, TRAILER
 from .rules import Column, cancelled
 from .tokens import dotted, literal, quoted
@@ -109,7 +111,13 @@ class Loader:
         self, uris: list[str], heads: list[pq.FileMetaData], target: parquet.Target
     ) -> Iterator[tuple[int, memoryview]]:
         for uri, head in zip(uris, heads, strict=True):
-            yield from parquet.chunks(self._open(uri, head), target, uri)
+            try:
+                yield from parquet.chunks(self._open(uri, head), target, uri)
+            except (pa.ArrowException, OSError) as error:
+                message = f"Spectrum Scan Error: {error}"
+                report = Report(15001, str(error))
+                spot = Spot(uri)
+                raise RedshiftError(message, rule="15", report=report, spot=spot) from error
 
     async def _ahead(
         self, pieces: Iterator[tuple[int, memoryview]]

@@ -139,6 +139,6 @@ def open_file(source: pa.NativeFile, metadata: pq.FileMetaData | None = None) ->
     """A Parquet file; one that is none fails as the scanner says."""
     try:
         return pq.ParquetFile(source, metadata=metadata, pre_buffer=True)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError) as error:
         message = f"Spectrum Scan Error: {error}"
         raise RedshiftError(message, rule="3", report=Report(15001, str(error))) from error

@@ -66,16 +66,18 @@ def _limbs(low: npt.NDArray[np.uint64], high: npt.NDArray[np.uint64], shift: int
 
 
 def _slow_groups(limbs: list[Any], count: int) -> list[Any]:
-    """Base-10000 digits by long division, the greatest first."""
-    groups, base = [], np.uint64(10_000)
-    for _ in range(count):
+    """Base-10000 digits by long division, the greatest first; two of them at each pass."""
+    groups: list[Any] = []
+    pair, base = np.uint64(100_000_000), np.uint64(10_000)
+    while len(groups) < count:
         rest = np.zeros_like(limbs[0])
         for at, limb in enumerate(limbs):
             value = (rest << np.uint64(32)) | limb
-            limbs[at] = value // base
-            rest = value % base
-        groups.append(rest)
-    return groups[::-1]
+            limbs[at] = value // pair
+            rest = value - limbs[at] * pair
+        high = rest // base
+        groups += [rest - high * base, high]
+    return groups[:count][::-1]
 
 
 def _words(array: pa.Array) -> npt.NDArray[np.int64]:
@@ -124,12 +126,18 @@ def _fixed(array: pa.Array, column: Column) -> Bytes:
     return images
 
 
-def _with_length(payload: Bytes) -> Bytes:
-    rows, width = payload.shape
-    matrix = np.empty((rows, 4 + width), np.uint8)
-    matrix[:, :4] = (0, 0, 0, width)
-    matrix[:, 4:] = payload
+def _side_by_side(rows: int, parts: list[Bytes]) -> Bytes:
+    """Matrices, and constants for every row, as one matrix."""
+    matrix = np.empty((rows, sum(part.shape[-1] for part in parts)), np.uint8)
+    at = 0
+    for part in parts:
+        matrix[:, at : at + part.shape[-1]] = part
+        at += part.shape[-1]
     return matrix
+
+
+def _size(payload: Bytes) -> Bytes:
+    return np.array([0, 0, 0, payload.shape[1]], np.uint8)
 
 
 def _lengths(array: pa.Array) -> Bytes:
@@ -142,12 +150,12 @@ class _Row:
     """Gathers matrices that stand side by side; the rest are arrays to be joined."""
 
     def __init__(self, rows: int, fields: int) -> None:
-        count = np.array([fields >> 8, fields & 255], np.uint8)
-        self._run: list[Bytes] = [np.full((rows, 2), count)]
+        self._rows = rows
+        self._run: list[Bytes] = [np.array([fields >> 8, fields & 255], np.uint8)]
         self.parts: list[pa.Array] = []
 
-    def beside(self, matrix: Bytes) -> None:
-        self._run.append(matrix)
+    def beside(self, *parts: Bytes) -> None:
+        self._run += parts
 
     def then(self, array: pa.Array) -> None:
         self.flush()
@@ -155,8 +163,24 @@ class _Row:
 
     def flush(self) -> None:
         if self._run:
-            self.parts.append(_matrix_array(np.concatenate(self._run, 1)))
+            self.parts.append(_matrix_array(_side_by_side(self._rows, self._run)))
             self._run = []
+
+
+def _add(row: _Row, column: Column, array: pa.Array) -> None:
+    if pa.types.is_null(array.type):
+        row.beside(np.full(4, 255, np.uint8))
+    elif column.type == "numeric" or column.type in _FIXED:
+        payload = (_decimal if column.type == "numeric" else _fixed)(array, column)
+        if array.null_count:
+            field = _side_by_side(len(array), [_size(payload), payload])
+            row.then(pc.if_else(array.is_valid(), _matrix_array(field), _NULL))
+        else:
+            row.beside(_size(payload), payload)
+    else:
+        row.beside(_lengths(array))
+        filled = pc.fill_null(array, "" if pa.types.is_string(array.type) else b"")
+        row.then((filled if array.null_count else array).cast(pa.binary()))
 
 
 def encode(columns: list[Column], arrays: list[pa.Array]) -> memoryview:
@@ -164,19 +188,7 @@ def encode(columns: list[Column], arrays: list[pa.Array]) -> memoryview:
     rows = len(arrays[0])
     row = _Row(rows, len(columns))
     for column, array in zip(columns, arrays, strict=True):
-        if pa.types.is_null(array.type):
-            row.beside(np.full((rows, 4), 255, np.uint8))
-        elif column.type == "numeric" or column.type in _FIXED:
-            payload = (_decimal if column.type == "numeric" else _fixed)(array, column)
-            matrix = _with_length(payload)
-            if array.null_count:
-                row.then(pc.if_else(array.is_valid(), _matrix_array(matrix), _NULL))
-            else:
-                row.beside(matrix)
-        else:
-            row.beside(_lengths(array))
-            filled = pc.fill_null(array, "" if pa.types.is_string(array.type) else b"")
-            row.then((filled if array.null_count else array).cast(pa.binary()))
+        _add(row, column, array)
     row.flush()
     joined = pc.binary_join_element_wise(*row.parts, _EMPTY)
     _, offsets, data = joined.buffers()

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 _SOCKET = ".s.PGSQL.5432"
 _LOGIN_SECONDS = 30.0
+_END_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Front:
         self._login = wiring.login
         self._queries = itertools.count(1001)
         self._sessions: dict[bytes, Session] = {}
+        self._live: dict[Channel, asyncio.Task[None]] = {}
         self.store = store
         self.catalogue = catalogue
 
@@ -71,6 +73,8 @@ class Front:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, whatever it turns out to be."""
         client = Channel(reader, writer)
+        if task := asyncio.current_task():
+            self._live[client] = task
         try:
             async with asyncio.timeout(_LOGIN_SECONDS):
                 start = await self._admit(client)
@@ -80,6 +84,15 @@ class Front:
             pass
         finally:
             await client.close()
+            self._live.pop(client, None)
+
+    async def end(self) -> None:
+        """End every session by closing its client's side."""
+        running = list(self._live.values())
+        for client in list(self._live):
+            client.abort()
+        if running:
+            await asyncio.wait(running, timeout=_END_SECONDS)
 
     async def _admit(self, client: Channel) -> StartUp | None:
         try:
@@ -99,7 +112,10 @@ class Front:
             await request.forward(self._socket)
 
     async def _session(self, client: Channel, start: StartUp) -> None:
-        reader, writer = await asyncio.open_unix_connection(self._socket, limit=1 << 18)
+        try:
+            reader, writer = await asyncio.open_unix_connection(self._socket, limit=1 << 18)
+        except OSError as error:
+            raise ClosedError from error
         backend = Channel(reader, writer)
         session = Session(self, client, backend)
         try:
@@ -107,7 +123,7 @@ class Front:
             await session.run()
         finally:
             self._sessions.pop(session.key, None)
-            await backend.close()
+            backend.abort()
 
 
 @asynccontextmanager
@@ -119,18 +135,9 @@ async def open_front(wiring: Wiring) -> AsyncIterator[int]:
         open_catalogue(sockets, login.user, login.database) as catalogue,
     ):
         front = Front(wiring, store, catalogue)
-        async with asyncio.TaskGroup() as tasks:
-            running: set[asyncio.Task[None]] = set()
-
-            def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                task = tasks.create_task(front.serve(reader, writer))
-                running.add(task)
-                task.add_done_callback(running.discard)
-
-            server = await asyncio.start_server(accept, HOST, wiring.port, limit=1 << 18)
-            try:
-                yield server.sockets[0].getsockname()[1]
-            finally:
-                server.close()
-                for task in running:
-                    task.cancel()
+        server = await asyncio.start_server(front.serve, HOST, wiring.port, limit=1 << 18)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+            await front.end()

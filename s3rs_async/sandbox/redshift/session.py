@@ -290,7 +290,7 @@ class Session:
         """Run one planned statement and answer it, short of ReadyForQuery."""
         if isinstance(item, Forward):
             locks = "".join(f"LOCK TABLE {table} IN EXCLUSIVE MODE;" for table in item.locks)
-            await own.relay(locks + item.text, self._say, hide=len(item.locks))
+            await own.relay(locks + item.text, self._say, self._client, hide=len(item.locks))
             return
         try:
             if isinstance(item, Script):
@@ -393,7 +393,9 @@ class Session:
 
 def _in_parts(item: Plan) -> bool:
     """Whether a plan takes several statements that belong together."""
-    return isinstance(item, CopyStatement) or (isinstance(item, Script) and bool(item.then))
+    if isinstance(item, Script):
+        return bool(item.then) or len(item.steps) > 1
+    return isinstance(item, CopyStatement)
 
 
 def _only(text: str) -> Plan:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from .alter import alter_table
 from .copy import CopyStatement, parse_copy
-from .ddl import Script, create_table
+from .ddl import Script, create_table, one_at_a_time
 from .faults import RedshiftError, not_emulated, syntax_error
 from .settings import plan_reset, plan_set, plan_show
 from .tokens import Cursor, Edit, Statement, Token, dotted, quoted
@@ -181,10 +181,12 @@ def _copy(statement: Statement) -> CopyStatement:
     return parse_copy(statement)
 
 
-def _create_schema(statement: Statement) -> Forward:
+def _create_schema(statement: Statement) -> Plan:
     words = [token.word for token in statement.tokens]
     if "QUOTA" in words:
         raise not_emulated("CREATE SCHEMA QUOTA")
+    if "EXISTS" in words:
+        return Script((one_at_a_time("schema"), fold(statement)), "CREATE SCHEMA")
     return Forward(fold(statement))
 
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import orjson
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from pyarrow import fs
 
 from .faults import RedshiftError, Report, Spot
@@ -87,7 +87,11 @@ class Store:
 
     async def files(self, source: str, *, manifest: bool) -> list[str]:
         """The objects that a COPY loads, in the order it reads them."""
-        return await (self._listed(source) if manifest else self._prefixed(source))
+        try:
+            return await (self._listed(source) if manifest else self._prefixed(source))
+        except BotoCoreError as error:
+            message = f"S3ServiceException:{error}"
+            raise leader_error("8", message, 8001, "s3_utility.cpp:652") from error
 
     async def _prefixed(self, source: str) -> list[str]:
         bucket, prefix = _split(source)

@@ -100,7 +100,7 @@ class TakeOver:
         """Both names are closed again, or the backend skips to the client's Sync."""
         return kind == b"Z" or (self.extended and (error is not None or closes == 2))  # noqa: PLR2004
 
-    async def relay(self, text: str, say: Say, *, hide: int = 0) -> None:
+    async def relay(self, text: str, say: Say, client: Channel, *, hide: int = 0) -> None:
         """Run one simple query text and pass its answers on, without the first `hide` tags."""
         await self._backend.send(frame(b"Q", cstrings(text)))
         error = None
@@ -114,6 +114,8 @@ class TakeOver:
                 hide -= 1
             else:
                 say(kind, body)
+            if self._tap.empty():
+                await client.drain()
         if error:
             raise error
 

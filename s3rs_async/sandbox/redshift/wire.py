@@ -29,6 +29,7 @@ _PROTOCOL = 196608
 _CANCEL, _TLS, _GSS = 80877102, 80877103, 80877104
 _STARTUP_LIMIT = 10_000
 _SEND_AT = 1 << 16
+_CLOSE_SECONDS = 1.0
 
 
 class Message(NamedTuple):
@@ -132,12 +133,19 @@ class Channel:
         except (ConnectionError, ssl.SSLError) as error:
             raise ClosedError from error
 
+    def abort(self) -> None:
+        """Close at once; what was not sent is lost."""
+        self._writer.transport.abort()
+
     async def close(self) -> None:
-        """Send what is held and close."""
+        """Send what is held and close; a peer that does not read gets a second."""
         self.flush()
         self._writer.close()
         try:
-            await self._writer.wait_closed()
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._writer.wait_closed()
+        except TimeoutError:
+            self.abort()
         except (ConnectionError, ssl.SSLError):
             return
 
@@ -161,7 +169,10 @@ class CancelRequest:
 
     async def forward(self, socket: str) -> None:
         """Tell the backend."""
-        reader, writer = await asyncio.open_unix_connection(socket)
+        try:
+            reader, writer = await asyncio.open_unix_connection(socket)
+        except OSError as error:
+            raise ClosedError from error
         channel = Channel(reader, writer)
         await channel.send(_TWO.pack(8 + len(self.key), _CANCEL) + self.key)
         await channel.close()
