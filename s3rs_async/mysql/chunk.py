@@ -50,9 +50,11 @@ class ReadPlan:
         return self.order[1:] if self.cursor is not None else self.order
 
     @property
-    def in_order(self) -> bool:
-        """Whether an index has the rows in the order in which they are read."""
-        return bool(self.order) and self.order[0].name in self.source.leading
+    def index(self) -> str | None:
+        """The index that has the rows in the order in which they are read."""
+        if any(rule.order != "{}" for rule in self.order):
+            return None
+        return self.source.index_for(tuple(rule.name for rule in self.order))
 
 
 def choose(
@@ -130,7 +132,7 @@ def _stamp(table: SourceTable) -> SourceColumn | None:
     stamps = [column for column in table.columns if column.own_stamp and column.born_stamped]
     return min(
         stamps,
-        key=lambda column: (column.name not in table.leading, column.nullable),
+        key=lambda column: (not table.leads(column.name), column.nullable),
         default=None,
     )
 
@@ -154,7 +156,7 @@ def _plan(
         rules=rules,
         order=tuple(by_name[name] for name in order),
         reason=reason,
-        warnings=tuple(_warnings(table, cursor, [by_name[name] for name in key])),
+        warnings=tuple(_warnings(table, cursor, [by_name[name] for name in key], order)),
         source=table,
         growing=one is not None
         and one.auto_increment
@@ -162,14 +164,16 @@ def _plan(
     )
 
 
-def _warnings(table: SourceTable, cursor: SourceColumn | None, key: list[Rule]) -> list[str]:
+def _warnings(
+    table: SourceTable, cursor: SourceColumn | None, key: list[Rule], order: tuple[str, ...]
+) -> list[str]:
     found = []
     if not key:
         found.append("the table has no unique key: it is read in one stream that cannot be resumed")
-    elif cursor is None and key[0].name not in table.leading:
-        found.append(f"no index begins with {key[0].name}: every chunk sorts the table")
+    elif table.index_for(order) is None:
+        found.append(f"no index has the rows by ({', '.join(order)}): every chunk sorts the table")
     if cursor is not None:
-        found += _cursor_warnings(table, cursor)
+        found += _cursor_warnings(cursor)
     for rule in key:
         collation = table.column(rule.name).collation or ""
         if collation.endswith("_ci"):
@@ -182,10 +186,8 @@ def _warnings(table: SourceTable, cursor: SourceColumn | None, key: list[Rule]) 
     return found
 
 
-def _cursor_warnings(table: SourceTable, cursor: SourceColumn) -> list[str]:
+def _cursor_warnings(cursor: SourceColumn) -> list[str]:
     found = []
-    if cursor.name not in table.leading:
-        found.append(f"no index begins with {cursor.name}: every chunk sorts the table")
     if not cursor.own_stamp:
         found.append(
             f"the server does not stamp {cursor.name} on change: what the application forgets to "

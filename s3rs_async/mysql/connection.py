@@ -218,9 +218,11 @@ class Session:
         reader = self._connection._reader  # noqa: SLF001
         while not cutter.done and cutter.ready < wire.TARGET:
             try:
-                async with asyncio.timeout(_IDLE_SECONDS if cutter.waiting else None):
+                async with asyncio.timeout(_IDLE_SECONDS if cutter.waiting else None) as idle:
                     data = await reader.read(_BUFFER)
             except TimeoutError:
+                if not idle.expired():
+                    raise  # the network's own
                 cutter.walk()
             else:
                 cutter.feed(data)

@@ -88,7 +88,7 @@ class _Reader:
         self._plan = plan
         self._decoder = Decoder(plan.rules)
         self._fixed = limit is not None
-        self._limit = limit or (_FIRST_ROWS if plan.in_order else _MOST_ROWS)
+        self._limit = limit or (_FIRST_ROWS if plan.index else _MOST_ROWS)
         self._fields: tuple[Field, ...] = ()
 
     async def read(
@@ -96,6 +96,8 @@ class _Reader:
     ) -> AsyncGenerator[pa.RecordBatch | ChunkEnd, None]:
         """Walk on until all legs are done."""
         while walk.leg is not None:
+            if walk.passed and walk.stop is None:
+                walk.stop = await reading_ends(session, self._source, self._plan, _READ_ON_SECONDS)
             begun = clock.seconds()
             page = walk.page(self._limit)
             if page is not None:
@@ -106,8 +108,6 @@ class _Reader:
                         yield batch
             end = walk.end(self._limit)
             self._adapt(clock.seconds() - begun)
-            if walk.passed and walk.stop is None:
-                walk.stop = await reading_ends(session, self._source, self._plan, _READ_ON_SECONDS)
             yield end
 
     async def _pieces(self, session: Session, statement: str) -> AsyncGenerator[_Piece, None]:
@@ -150,7 +150,7 @@ class _Reader:
 
     def _adapt(self, seconds: float) -> None:
         """Aim at chunks of a few seconds, changing slowly."""
-        if self._fixed or not self._plan.in_order:
+        if self._fixed or self._plan.index is None:
             return
         factor = _CHUNK_SECONDS / max(seconds, 0.001)
         factor = min(max(factor, 1 / _FASTER), _FASTER)

@@ -34,7 +34,7 @@ async def read_table(session: Session, table: TableName) -> SourceTable:
         columns=columns,
         keys=tuple(tuple(part for part in parts if part is not None) for _, parts in keys),
         primary=bool(keys) and keys[0][0] == "PRIMARY",
-        leading={parts[0]: name for name, _, parts in reversed(indexes) if parts[0] is not None},
+        indexes=tuple((name, tuple(parts)) for name, _, parts in indexes),
         engine=found[0][0],
     )
 

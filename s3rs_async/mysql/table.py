@@ -6,7 +6,6 @@ elsewhere: the values' form in `types`, the way of reading in `chunk`. No IO.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import ConfigError
@@ -42,16 +41,29 @@ class SourceTable:
     """A table or view: its columns in order, and its keys.
 
     `keys` are the unique keys whose columns are all NOT NULL, best first; `primary` says that the
-    first of them is the primary key. `leading` are the columns that an index begins with, and the
-    index's name.
+    first of them is the primary key. `indexes` are names and columns, None standing for a part that
+    is no whole column.
     """
 
     name: TableName
     columns: tuple[SourceColumn, ...]
     keys: tuple[tuple[str, ...], ...]
     primary: bool
-    leading: Mapping[str, str]
+    indexes: tuple[tuple[str, tuple[str | None, ...]], ...]
     engine: str | None
+
+    def leads(self, name: str) -> bool:
+        """Whether an index begins with the column."""
+        return any(columns[0] == name for _, columns in self.indexes)
+
+    def index_for(self, order: tuple[str, ...]) -> str | None:
+        """An index that has the rows in that order; InnoDB adds the primary key to each."""
+        behind = self.keys[0] if self.primary and self.engine == "InnoDB" else ()
+        for name, columns in self.indexes:
+            whole = (*columns, *(part for part in behind if part not in columns))
+            if order and whole[: len(order)] == order:
+                return name
+        return None
 
     def column(self, name: str) -> SourceColumn:
         """The column of that name, in whatever case it is given; ConfigError for none."""

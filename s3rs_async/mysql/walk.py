@@ -99,6 +99,7 @@ class Walk:
             order=plan.key_rules,
             after=self._after,
             nulls=(plan.order[0], True) if self.leg == "nulls" else None,
+            index=plan.index if self.leg == "table" else None,
             limit=left,
         )
 
@@ -146,7 +147,7 @@ class Walk:
             after=self._after,
             start=at.cursor if at is not None and not self._after else None,
             below=self.stop,
-            index=self.plan.source.leading.get(first.name),
+            index=self.plan.index,
             nulls=(first, False) if nullable and not begun and not self._after else None,
             limit=left,
         )

@@ -24,7 +24,7 @@ def table(*columns: SourceColumn, **facts: Any) -> SourceTable:
     settings: dict[str, Any] = {
         "keys": (("id",),),
         "primary": True,
-        "leading": {"id": "PRIMARY", "updated_at": "u"},
+        "indexes": (("PRIMARY", ("id",)), ("u", ("updated_at",))),
         "engine": "InnoDB",
     }
     return SourceTable(NAME, columns, **(settings | facts))
@@ -109,7 +109,7 @@ def test_a_stamped_table_with_a_primary_key_is_hybrid() -> None:
     assert (plan.strategy, plan.cursor, plan.key) == (Strategy.HYBRID, "updated_at", ("id",))
     assert [each.name for each in plan.order] == ["updated_at", "id"]
     assert plan.growing
-    assert plan.in_order
+    assert plan.index == "u"
     assert plan.warnings == ()
 
 
@@ -151,10 +151,35 @@ def test_what_is_slow_or_surprising_is_told() -> None:
     nullable = SourceColumn("t", "datetime", "datetime", nullable=True)
     plan = choose(table(fold, nullable), cursor="T")
     told = " / ".join(plan.warnings)
-    for words in ("no index begins with t", "does not stamp t", "t can be NULL", "differ in case"):
+    for words in (
+        "no index has the rows by (t, id)",
+        "does not stamp t",
+        "t can be NULL",
+        "differ in case",
+    ):
         assert words in told
 
 
 def test_a_cursor_inside_the_key_is_not_compared_twice() -> None:
     plan = choose(table(ID, STAMP, keys=(("updated_at", "id"),)))
     assert [each.name for each in plan.order] == ["updated_at", "id"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "engine", "index"),
+    [
+        (("updated_at",), "InnoDB", "i"),
+        (("updated_at", "id", "note"), "InnoDB", "i"),
+        (("updated_at", "note"), "InnoDB", None),
+        (("updated_at", None), "InnoDB", None),
+        (("note", "updated_at"), "InnoDB", None),
+        (("updated_at",), "Aria", None),
+        (("updated_at", "id"), "Aria", "i"),
+    ],
+)
+def test_an_index_is_walked_only_if_it_has_the_rows_in_order(
+    columns: tuple[str | None, ...], engine: str, index: str | None
+) -> None:
+    plan = choose(table(ID, NOTE, STAMP, indexes=(("i", columns),), engine=engine))
+    assert plan.index == index
+    assert bool(plan.warnings) is (index is None)
