@@ -17,21 +17,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import re
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from .copy import CopyStatement
 from .ddl import Script
-from .faults import BackendError, Fields, RedshiftError, Report
+from .faults import BackendError, Fields, RedshiftError
 from .load import Loader
 from .statements import CONTROL, Forward, Plan, plan
 from .takeover import TakeOver
 from .tokens import split
+from .translate import translate
 from .wire import INT, Channel, ClosedError, Message, cstrings
 
 if TYPE_CHECKING:
-    from .server import Front
+    from .catalog import Catalogue, Who
+    from .store import Store
 
 _HELD_MESSAGES = 64
 _TAPPED_MESSAGES = 1000
@@ -49,40 +50,32 @@ _SHOWN = frozenset(
     ]
 )
 _RENAMED = {INT.pack(3802): INT.pack(4000), INT.pack(17): INT.pack(6551)}
-_OCTETS = re.compile(r"rs_octets_(\d+)_\d+")
-_NULL = re.compile(r'null value in column "([^"]*)"')
 
 
 class _OverError(Exception):
     """The session is over; it ends the task group."""
 
 
-def translate(fields: Fields) -> Fields:
-    """A backend's error in Redshift's words."""
-    state, values = fields.get("C"), dict(fields.values)
-    for key in "WqpnFLRcdst":
-        values.pop(key, None)
-    octets = _OCTETS.fullmatch(fields.get("n"))
-    missing = _NULL.match(fields.get("M"))
-    if state == "40001":
-        cycle = "transactions forming the cycle are: 0, 0 (pid:0)"
-        detail = f"Serializable isolation violation on table - 0, {cycle}"
-        values |= {"C": "XX000", "M": "1023", "D": detail}
-    elif state == "23514" and octets:
-        values |= {"C": "22001", "M": f"value too long for type character varying({octets[1]})"}
-        values.pop("D", None)
-    elif state == "23502" and missing:
-        message = f"Cannot insert a NULL value into column {missing[1]}"
-        values |= {"C": "XX000", "M": message, "D": Report(8007, message).text(message, 0)}
-    elif state == "21000" and "MERGE" in fields.get("M"):
-        values["M"] = "Found multiple matches to update the same tuple"
-    return Fields(values)
+class Commons(Protocol):
+    """What the sessions of a front share."""
+
+    store: Store
+    catalogue: Catalogue
+
+    def next_query(self) -> int:
+        """A query id."""
+
+    def known(self, session: Session) -> None:
+        """A session whose cancel key is known now."""
+
+    def who(self, key: bytes) -> Who:
+        """The session as a log names it."""
 
 
 class Session:
     """A logged-in client and its backend."""
 
-    def __init__(self, front: Front, client: Channel, backend: Channel) -> None:
+    def __init__(self, front: Commons, client: Channel, backend: Channel) -> None:
         self._front = front
         self._client = client
         self._backend = backend
