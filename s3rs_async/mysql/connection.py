@@ -217,8 +217,9 @@ class Session:
     async def _fill(self, cutter: Cutter) -> None:
         reader = self._connection._reader  # noqa: SLF001
         while not cutter.done and cutter.ready < wire.TARGET:
+            idle = asyncio.timeout(_IDLE_SECONDS if cutter.waiting else None)
             try:
-                async with asyncio.timeout(_IDLE_SECONDS if cutter.waiting else None) as idle:
+                async with idle:
                     data = await reader.read(_BUFFER)
             except TimeoutError:
                 if not idle.expired():
