@@ -1,0 +1,199 @@
+"""`s3rs` as a process of its own that can be stopped and killed, and that starts in milliseconds.
+
+Most of the command's first second is spent on imports. So one process imports it once and forks for
+each call: what runs then is the command line itself, with an environment, streams and a pid of its
+own. SIGKILL ends it as it would end any other process, and nothing of it survives but what it has
+written outside of itself.
+
+Run as a program, this file is that parent: an order comes in as a line of JSON, the answer goes out
+as one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from s3rs_async.sandbox import Box
+
+_LOOK = 0.005
+WITHIN = 60.0
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of the command line, running or ended."""
+
+    commands: Commands
+    pid: int
+    log: Path
+    report_path: Path
+    code: int | None = None
+
+    def poll(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs."""
+        if self.code is None:
+            self.code = self.commands.ask({"pid": self.pid})["code"]
+        return self.code
+
+    def ended(self, within: float = WITHIN) -> int:
+        """Wait for its end."""
+        return until(self.poll, "the call has ended", within=within, nothing=None)
+
+    def killed(self) -> None:
+        """SIGKILL, and be sure that it was that which ended it."""
+        os.kill(self.pid, signal.SIGKILL)
+        assert self.ended() == -signal.SIGKILL
+
+    def killed_if_running(self) -> bool:
+        """SIGKILL unless it has ended; whether there was one to kill."""
+        if self.poll() is not None:
+            return False
+        os.kill(self.pid, signal.SIGKILL)
+        return self.ended() == -signal.SIGKILL
+
+    @property
+    def told(self) -> str:
+        """All that it wrote to stdout and stderr."""
+        return self.log.read_text(errors="replace")
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """Its JSON report."""
+        found: dict[str, Any] = json.loads(self.report_path.read_text())
+        return found
+
+    @property
+    def results(self) -> dict[str, dict[str, Any]]:
+        """The report's entry of each table."""
+        found: dict[str, dict[str, Any]] = self.report["table_results"]
+        return found
+
+
+@dataclass
+class Commands:
+    """Calls of `s3rs` in a sandbox; `with` it, or stop() it."""
+
+    folder: Path
+    environment: Mapping[str, str]
+    calls: list[Call] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._parent = subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+            text=True,
+            bufsize=1,
+        )
+
+    def stop(self) -> None:
+        """Kill whatever still runs, and the parent."""
+        for call in self.calls:
+            call.killed_if_running()
+        self._parent.communicate()
+
+    def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Call:
+        """Begin `s3rs sync` with these arguments; the environment's additions come last and win."""
+        name = f"call-{len(self.calls)}"
+        log, report = self.folder / f"{name}.log", self.folder / f"{name}.json"
+        settings = {**os.environ, **self.environment, **(environment or {})}
+        argv = ["sync", *arguments, "--json-output", str(report)]
+        answer = self.ask({"argv": argv, "environment": settings, "log": str(log)})
+        call = Call(self, answer["pid"], log, report)
+        self.calls.append(call)
+        return call
+
+    def sync(
+        self, *arguments: str, environment: Mapping[str, str] | None = None, code: int = 0
+    ) -> Call:
+        """Run `s3rs sync` to its end, which must be this exit code."""
+        call = self.start(*arguments, environment=environment)
+        found = call.ended()
+        assert found == code, f"exit code {found}, not {code}:\n{call.told[-3000:]}"
+        return call
+
+    def ask(self, order: dict[str, Any]) -> dict[str, Any]:
+        """One order to the parent, and its answer."""
+        assert self._parent.stdin is not None
+        assert self._parent.stdout is not None
+        self._parent.stdin.write(json.dumps(order) + "\n")
+        answer: dict[str, Any] = json.loads(self._parent.stdout.readline())
+        return answer
+
+
+def until(
+    come: Callable[[], Any], what: str, *, within: float = WITHIN, nothing: object = False
+) -> Any:
+    """Wait until `come` gives something else than `nothing`; what it gave."""
+    deadline = time.monotonic() + within
+    while (found := come()) is nothing:
+        assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
+        time.sleep(_LOOK)
+    return found
+
+
+def config(box: Box, folder: Path, **changes: Mapping[str, Any]) -> dict[str, str]:
+    """The sandbox's connections with some sections changed, in a folder; its environment."""
+    document: dict[str, Any] = {**box.connections}
+    for section, change in changes.items():
+        document[section] = {**document[section], **change} if section == "s3" else change
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "connections.yml").write_text(yaml.safe_dump(document))
+    return {"S3RS_CONFIG": str(folder)}
+
+
+def _serve() -> None:
+    import s3rs_async.progress
+    import s3rs_async.service  # noqa: F401 - imported once, for every child
+
+    for line in sys.stdin:
+        order = json.loads(line)
+        if "argv" in order:
+            pid = os.fork()
+            if not pid:
+                _run(order)
+            answer = {"pid": pid}
+        else:
+            pid, status = os.waitpid(order["pid"], os.WNOHANG)
+            answer = {"code": os.waitstatus_to_exitcode(status) if pid else None}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def _run(order: dict[str, Any]) -> NoReturn:
+    from s3rs_async import cli
+
+    code = 99
+    try:
+        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        null = os.open(os.devnull, os.O_RDONLY)
+        for number, stream in enumerate((null, log, log)):
+            os.dup2(stream, number)
+        os.environ.clear()
+        os.environ.update(order["environment"])
+        code = cli.run(order["argv"])
+    except BaseException:  # noqa: BLE001 - what is not told here is never told
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    _serve()
