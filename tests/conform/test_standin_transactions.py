@@ -319,5 +319,17 @@ async def test_sessions_that_create_one_thing_at_a_time_both_succeed(standin: St
 
 async def test_a_batch_of_queries_streams_its_rows(t: Any) -> None:
     await t.execute("INSERT INTO t SELECT 1, 1 FROM svv_columns")
-    await t.execute("INSERT INTO t VALUES (3, 3); SELECT t.a, u.b FROM t, t AS u LIMIT 50000; SELECT 1")
+    await t.execute(
+        "INSERT INTO t VALUES (3, 3); SELECT t.a, u.b FROM t, t AS u LIMIT 50000; SELECT 1"
+    )
     assert await t.fetchval("SELECT count(*) FROM t WHERE a = 3") == 1
+
+
+@HOW
+async def test_rule_x3_a_write_sees_what_it_waited_for(t: Any, other: Any, how: str) -> None:
+    await t.execute("BEGIN; UPDATE t SET b = 10 WHERE a = 1")
+    writing = Background(getattr(other, how)("UPDATE t SET b = b + 1 WHERE a = 1"))
+    assert await writing.waits()
+    await t.execute("COMMIT")
+    await writing.result()
+    assert await other.fetchval("SELECT b FROM t") == 11
