@@ -16,7 +16,7 @@ def plan(*, nullable: bool = False) -> ReadPlan:
         SourceColumn("t", "datetime", "datetime", nullable=nullable),
     )
     indexes = (("PRIMARY", ("id",)), ("t", ("t",)))
-    table = SourceTable(TableName("s", "a"), columns, (("id",),), True, indexes, "InnoDB")  # noqa: FBT003
+    table = SourceTable(TableName("s", "a"), columns, (("id",),), True, indexes, "InnoDB")
     return choose(table, cursor="t")
 
 
