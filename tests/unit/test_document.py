@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from s3rs_async.document import read_document
+from s3rs_async.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def read(folder: Path, text: str | bytes, **environment: str) -> Any:
+    path = folder / "x.yml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_document(path, environment)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("NO", "NO"),
+        ("off", "off"),
+        ("22:30", "22:30"),
+        ("010", "010"),
+        ("1_000", "1_000"),
+        ("2026-01-01", "2026-01-01"),
+        ("0", 0),
+        ("-12", -12),
+        ("1.5", 1.5),
+        ("1e3", 1000.0),
+        ("true", True),
+        ("False", False),
+        ("~", None),
+        ("", None),
+        ("'12'", "12"),
+        ('"true"', "true"),
+        ("[1, a]", [1, "a"]),
+    ],
+)
+def test_a_scalar_is_what_it_looks_like(tmp_path: Path, text: str, value: object) -> None:
+    assert read(tmp_path, f"a: {text}").value == {"a": value}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("${V}", "v: [1]"),
+        ("a-${V}-b", "a-v: [1]-b"),
+        ("'${V}'", "v: [1]"),
+        ("${DIGITS}", "0123456"),
+        ("${TRUE}", "true"),
+        ("${EMPTY}", None),
+        ("'${EMPTY}'", ""),
+        ("${NONE:-x}", "x"),
+        ("${EMPTY:-x}", "x"),
+        ("${NONE:-}", None),
+        ("pa$$word", "pa$word"),
+        ("pa$word", "pa$word"),
+        ("$${V}", "${V}"),
+    ],
+)
+def test_a_variable_is_text_and_cannot_change_the_shape(
+    tmp_path: Path, text: str, value: object
+) -> None:
+    there = {"V": "v: [1]", "DIGITS": "0123456", "TRUE": "true", "EMPTY": ""}
+    assert read(tmp_path, f"a: {text}", **there).value == {"a": value}
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ("a: 1\nb:\n  c: ${NONE}\n", "3:6", "NONE"),
+        ("a: 1\nb: ${NONE:?say which}\n", "2:4", "say which"),
+        ("a: 1\nb: 2\na: 3\n", "3:1", "twice"),
+        ("a:\n  b: 1\n  b: 2\n", "3:3", "twice"),
+        ("a: [1\nb: 2\n", "2:2", "not YAML"),
+        ("a:\n\tb: 1\n", "2:1", "not YAML"),
+        ("a: 1\n---\nb: 2\n", "2:1", "not YAML"),
+        ("a: 1\nb: \x01\n", "2:4", "not YAML"),
+        ("? [x, y]\n: 1\n", "1:3", "a key must be"),
+        ("a: &x [*x]\n", "1:4", "too deeply"),
+        ("[" * 5000, "1:1", "too deeply"),
+        (b"a: 1\nb: \xff\n", "2:4", "UTF-8"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line_and_column(
+    tmp_path: Path, text: str | bytes, place: str, words: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, text)
+    assert f"at={tmp_path}/x.yml:{place}" in str(caught.value)
+    assert words in str(caught.value)
+    assert caught.value.hint
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="can't be read") as caught:
+        read_document(tmp_path / "none.yml", {})
+    assert caught.value.context["reason"] == "No such file or directory"
+    with pytest.raises(ConfigError, match="can't be read"):
+        read_document(tmp_path, {})
+
+
+def test_a_value_has_the_place_of_its_key_and_a_missing_one_that_of_its_parent(
+    tmp_path: Path,
+) -> None:
+    document = read(tmp_path, "a:\n  b: 1\n  c:\n    - x\n")
+    path = tmp_path / "x.yml"
+    assert document.place(("a", "b")) == f"{path}:2:3"
+    assert document.place(("a", "none")) == f"{path}:1:1"
+    assert document.place(("a", "c", 0)) == f"{path}:4:7"
+    assert read(tmp_path, "").place(("a",)) == f"{path}:1:1"
