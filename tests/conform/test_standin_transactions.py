@@ -320,7 +320,7 @@ async def test_sessions_that_create_one_thing_at_a_time_both_succeed(standin: St
 async def test_a_batch_of_queries_streams_its_rows(t: Any) -> None:
     await t.execute("INSERT INTO t SELECT 1, 1 FROM svv_columns")
     await t.execute(
-        "INSERT INTO t VALUES (3, 3); SELECT t.a, u.b FROM t, t AS u LIMIT 50000; SELECT 1"
+        "BEGIN; INSERT INTO t VALUES (3, 3); SELECT t.a, u.b FROM t, t AS u LIMIT 50000; SELECT 1"
     )
     assert await t.fetchval("SELECT count(*) FROM t WHERE a = 3") == 1
 

@@ -339,7 +339,7 @@ class Session:
             await self._ours(lambda own: own.fail(refusal, self._front.next_query()))
             return
         if isinstance(item, Forward):
-            if self._status == b"T" and not await self._locked(item):
+            if not await self._locked(item):  # parsing takes a snapshot, so before it
                 return
             text = item.text.encode()
         else:
