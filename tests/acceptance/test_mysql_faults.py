@@ -279,15 +279,21 @@ async def impostor(answer: bytes) -> AsyncIterator[tuple[int, list[bytes]]]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(packet(0, GREETING))
         number = 2
-        while data := await reader.read(65536):
-            heard.append(data)
-            writer.write(packet(2, b"\0\0\0\x02\0\0\0") if number == 2 else answer)
-            number += 1
-        writer.close()
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                heard.append(data)
+                writer.write(packet(2, b"\0\0\0\x02\0\0\0") if number == 2 else answer)
+                number += 1
+        writer.transport.abort()
+        left.set()
 
+    left = asyncio.Event()
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         yield server.sockets[0].getsockname()[1], heard
+        async with asyncio.timeout(5):
+            await left.wait()
+        await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("tls", ["require", "verify"])
