@@ -1,0 +1,409 @@
+"""What is read, and when: the promises of a pass, seen at both ends of the whole line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import secrets
+import threading
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pymysql
+import pytest
+from tests.acceptance import ledger
+from tests.acceptance.compare import assert_equal, mysql, redshift, target_columns
+from tests.acceptance.ledger import Place
+from tests.acceptance.running import Call, Commands, config
+
+from s3rs_async import service, sync
+from s3rs_async.config import load_connections
+from s3rs_async.demo.compare import connect
+from s3rs_async.mysql.bound import fix_bound
+from s3rs_async.sandbox import mariadb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from s3rs_async.sandbox import Box
+
+STAMP = "TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)"
+BEHIND = 3.6
+"""Seconds after which a row lies below the bound of a pass on an idle server."""
+
+
+@pytest.fixture(scope="module")
+def commands(box: Box, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    folder = tmp_path_factory.mktemp("capture")
+    commands = Commands(folder, {**box.environment, "XDG_CACHE_HOME": str(folder)})
+    yield commands
+    commands.stop()
+
+
+@dataclass
+class Home:
+    """A database of the test's own, whose schema in the target has the same name."""
+
+    box: Box
+    commands: Commands
+    name: str
+
+    def run(self, statement: str) -> tuple[tuple[Any, ...], ...]:
+        return mysql(self.box.mysql.url, statement, script=(f"USE {self.name}",))
+
+    def target(self, statement: str) -> list[tuple[Any, ...]]:
+        return redshift(self.box.redshift.url, statement.format(self.name))
+
+    def sync(self, table: str, *more: str, code: int = 0) -> Call:
+        return self.commands.sync("-t", f"{self.name}.{table}", *more, code=code)
+
+    def result(self, table: str, *more: str, code: int = 0) -> dict[str, Any]:
+        return self.sync(table, *more, code=code).results[f"{self.name}.{table}"]
+
+    def place(self, table: str) -> Place:
+        return Place(self.box, f"{self.name}.{table}")
+
+    def equal(self, table: str, why: str = "") -> int:
+        count = assert_equal(self.box, f"{self.name}.{table}", why=why)
+        ledger.check(self.place(table), why=why)
+        return count
+
+
+@pytest.fixture
+def at_home(box: Box, commands: Commands, database: str) -> Iterator[Home]:
+    yield Home(box, commands, database)
+    redshift(box.redshift.url, f"DROP SCHEMA IF EXISTS {database} CASCADE")
+
+
+@contextlib.contextmanager
+def beside(work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Something that goes on in a thread of its own until the block ends."""
+    stop, failed = threading.Event(), []
+
+    def run() -> None:
+        try:
+            work(stop)
+        except pymysql.Error as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    assert not failed
+
+
+def test_a_row_that_never_rests_is_as_new_as_the_pass(at_home: Home) -> None:
+    at_home.run(f"CREATE TABLE a (id INT PRIMARY KEY, n INT NOT NULL, u {STAMP}, KEY (u))")
+    at_home.run("INSERT INTO a (id, n) SELECT seq, 0 FROM seq_1_to_1000")
+
+    def touch(stop: threading.Event) -> None:
+        with contextlib.closing(connect(at_home.box.mysql.url)) as connection:
+            connection.autocommit(True)
+            with connection.cursor() as cursor:
+                while not stop.wait(0.3):
+                    cursor.execute(f"UPDATE {at_home.name}.a SET n = n + 1 WHERE id = 500")
+
+    seen = []
+    with beside(touch):
+        for _ in range(3):
+            time.sleep(0.7)
+            ((before,),) = at_home.run("SELECT n FROM a WHERE id = 500")
+            at_home.sync("a")
+            ((held,),) = at_home.target("SELECT n FROM {}.a WHERE id = 500")
+            assert held >= before > 0
+            seen.append(held)
+    assert seen == sorted(set(seen))
+    at_home.sync("a")
+    assert at_home.equal("a") == 1000
+
+
+ZONES = {"minus5": "-05:00", "plus8": "+08:00", "berlin": "Europe/Berlin"}
+
+
+@pytest.mark.parametrize("zone", ZONES)
+async def test_a_cursor_in_the_servers_own_zone_loses_nothing_and_is_never_late(
+    zone: str, box: Box, commands: Commands, tmp_path: Path
+) -> None:
+    async with mariadb.private(timezone=ZONES[zone]) as server:
+        name = f"z_{secrets.token_hex(6)}"
+        sources = {zone: _source(server)}
+        environment = config(box, tmp_path, sources=sources)
+        try:
+            await asyncio.to_thread(_zoned, box, commands, environment, server.url, name, zone)
+        finally:
+            redshift(box.redshift.url, f"DROP SCHEMA IF EXISTS {name} CASCADE")
+
+
+def _source(server: Any, **more: str) -> dict[str, Any]:
+    return {
+        "host": server.host,
+        "port": server.port,
+        "user": server.user,
+        "password": server.password,
+        "tls": "off",
+        **more,
+    }
+
+
+def _zoned(
+    box: Box, commands: Commands, environment: dict[str, str], url: str, name: str, zone: str
+) -> None:
+    def run(statement: str) -> tuple[tuple[Any, ...], ...]:
+        return mysql(url, statement, script=(f"USE {name}", "SET time_zone = @@global.time_zone"))
+
+    mysql(url, f"CREATE DATABASE {name}")
+    kinds = {"wall": "DATETIME", "fine": "DATETIME(6)", "utc": "TIMESTAMP"}
+    for table, kind in kinds.items():
+        now = "CURRENT_TIMESTAMP(6)" if "6" in kind else "CURRENT_TIMESTAMP"
+        run(
+            f"CREATE TABLE {table} (id INT AUTO_INCREMENT PRIMARY KEY, v INT NOT NULL,"
+            f" u {kind} NOT NULL DEFAULT {now} ON UPDATE {now}, KEY (u))"
+        )
+        run(f"INSERT INTO {table} (v) VALUES (1), (2), (3)")
+    asked = [part for table in kinds for part in ("-t", f"{name}.{table}")]
+
+    def passed(why: str) -> dict[str, int]:
+        call = commands.sync(*asked, environment=environment)
+        for table in kinds:
+            assert_equal(box, f"{name}.{table}", source=url, why=why)
+            ledger.check(Place(box, f"{name}.{table}", source=zone), why=why)
+        return {each: found["rows_processed"] for each, found in call.results.items()}
+
+    passed("first")
+    for number in (1, 2):
+        for table in kinds:
+            run(f"INSERT INTO {table} (v) VALUES (10), (20)")
+            run(f"UPDATE {table} SET v = v + 1 WHERE id = {number}")
+        passed(f"committed just before pass {number}")
+    time.sleep(BEHIND)
+    passed("the last read of rows that were read past the bound")
+    assert set(passed("at rest").values()) == {0}
+    for table in kinds:
+        at = dt.datetime.fromisoformat(
+            ledger.position(Place(box, f"{name}.{table}", source=zone))["cursor"]
+        )
+        clock = "UTC_TIMESTAMP(6)" if table == "utc" else "NOW(6)"
+        (((now, newest)),) = run(f"SELECT {clock}, MAX(u) FROM {table}")
+        shown = mysql(url, f"SELECT MAX(u) FROM {name}.{table}")[0][0] if table == "utc" else newest
+        assert shown < at < now, (table, "neither before the last row nor in the future")
+
+
+async def test_a_clock_that_is_ahead_of_its_setting_is_refused_by_name(
+    box: Box, commands: Commands, tmp_path: Path
+) -> None:
+    async with mariadb.private(timezone="+08:00") as server:
+        sources = {"plus8": _source(server, cursor_time_zone="+00:00")}
+        environment = config(box, tmp_path, sources=sources)
+        mysql(server.url, "CREATE DATABASE ahead")
+        stamp = "DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP"
+        mysql(server.url, f"CREATE TABLE ahead.a (id INT PRIMARY KEY, u {stamp}, KEY (u))")
+        mysql(
+            server.url,
+            "INSERT INTO ahead.a (id) VALUES (1)",
+            script=("SET time_zone = @@global.time_zone",),
+        )
+        call = commands.sync("-t", "ahead.a", environment=environment, code=2)
+        assert "cursor_time_zone" in call.results["ahead.a"]["hint"]
+
+
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Say how long a pass of this process waits for those who are still writing."""
+
+    def set_to(seconds: float) -> None:
+        monkeypatch.setattr(sync, "fix_bound", partial(fix_bound, wait=seconds))
+
+    return set_to
+
+
+@pytest.fixture
+def inside(at_home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], Any]:
+    """A sync of table `a` inside of this process; its table's report."""
+    for name, value in at_home.commands.environment.items():
+        monkeypatch.setenv(name, value)
+
+    def run() -> Any:
+        connections = load_connections(at_home.box.config, {})
+        end = asyncio.run(service.sync(connections, service.Ask((f"{at_home.name}.a",))))
+        (table,) = end.report.tables
+        assert table.error is None
+        return table
+
+    return run
+
+
+def test_a_late_commit_is_in_the_next_pass_though_others_were_stamped_after_it(
+    at_home: Home, inside: Callable[[], Any], waiting: Callable[[float], None]
+) -> None:
+    at_home.run(f"CREATE TABLE a (id INT PRIMARY KEY, v INT, u {STAMP}, KEY (u))")
+    at_home.run("INSERT INTO a (id, v) VALUES (1, 1), (2, 2)")
+    waiting(1.0)
+    with contextlib.closing(connect(at_home.box.mysql.url)) as late, late.cursor() as cursor:
+        cursor.execute(f"INSERT INTO {at_home.name}.a (id, v) VALUES (100, 1)")
+        cursor.execute(f"UPDATE {at_home.name}.a SET v = 20 WHERE id = 2")
+        time.sleep(BEHIND)
+        at_home.run("INSERT INTO a (id, v) VALUES (3, 3)")
+        time.sleep(BEHIND)
+        since = time.monotonic()
+        told = inside()
+        assert time.monotonic() - since >= 1.0
+        assert at_home.target("SELECT id, v FROM {}.a ORDER BY id") == [(1, 1), (2, 2), (3, 3)]
+        assert any("open before the watch began" in note for note in told.meter.notes)
+        at = dt.datetime.fromisoformat(ledger.position(at_home.place("a"))["cursor"])
+        cursor.execute("SELECT UTC_TIMESTAMP(6)")
+        (now,) = cursor.fetchone()
+        assert at < now - dt.timedelta(minutes=59)
+        late.commit()
+    inside()
+    assert at_home.equal("a") == 4
+    time.sleep(BEHIND)
+    inside()
+    assert inside().meter.rows_read == 0
+
+
+def test_a_pass_waits_for_a_transaction_that_ends_in_time(
+    at_home: Home, inside: Callable[[], Any], waiting: Callable[[float], None]
+) -> None:
+    at_home.run(f"CREATE TABLE a (id INT PRIMARY KEY, u {STAMP}, KEY (u))")
+    at_home.run("INSERT INTO a (id) VALUES (1)")
+    waiting(20.0)
+    with contextlib.closing(connect(at_home.box.mysql.url)) as late, late.cursor() as cursor:
+        cursor.execute(f"INSERT INTO {at_home.name}.a (id) VALUES (2)")
+        timer = threading.Timer(1.5, late.commit)
+        timer.start()
+        since = time.monotonic()
+        told = inside()
+        took = time.monotonic() - since
+        timer.join()
+    assert 1.5 < took < 15
+    assert not any("watch" in note for note in told.meter.notes)
+    assert at_home.equal("a") == 2
+
+
+def test_rows_without_a_cursor_value_arrive_and_follow_when_they_get_one(at_home: Home) -> None:
+    at_home.run(
+        "CREATE TABLE a (id INT AUTO_INCREMENT PRIMARY KEY, v INT,"
+        " u TIMESTAMP(6) NULL DEFAULT NULL ON UPDATE CURRENT_TIMESTAMP(6), KEY (u))"
+    )
+    at_home.run("INSERT INTO a (v) SELECT seq FROM seq_1_to_50")
+    at_home.sync("a")
+    assert at_home.equal("a") == 50
+    at_home.run("UPDATE a SET v = -v WHERE id % 5 = 0")
+    at_home.run("INSERT INTO a (v) VALUES (51), (52)")
+    at_home.sync("a")
+    assert at_home.equal("a") == 52
+
+
+KEYS = {
+    "one number": ("k INT PRIMARY KEY", "n"),
+    "two columns": ("j INT, k VARCHAR(9), PRIMARY KEY (j, k)", "n DIV 10, CONCAT('x', n % 10)"),
+    "text without case": (
+        "k VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci PRIMARY KEY",
+        "CONCAT(ELT(1 + n % 4, 'a', 'B', 'É', 'z'), IF(n % 2, 'x', 'X'), n)",
+    ),
+    "bytes": ("k VARBINARY(16) PRIMARY KEY", "UNHEX(LEFT(SHA1(n), 2 + 2 * (n % 15)))"),
+    "a choice": ("k ENUM('z','a','m') , j INT, PRIMARY KEY (k, j)", "1 + n % 3, n"),
+}
+
+
+@pytest.mark.parametrize("kind", KEYS, ids=lambda kind: kind.replace(" ", "-"))
+def test_rows_that_share_a_tick_arrive_once_across_the_ends_of_chunks(
+    kind: str, at_home: Home
+) -> None:
+    key, made = KEYS[kind]
+    at_home.run(f"CREATE TABLE a ({key}, v INT, u {STAMP}, KEY (u))")
+    at_home.run(
+        f"INSERT INTO a SELECT {made}, n, '2024-03-31 01:30:00' + INTERVAL (n DIV 12) SECOND"
+        " FROM (SELECT seq AS n FROM seq_1_to_40) AS numbers"
+    )
+    read = []
+    while not read or read[-1]:
+        read.append(at_home.result("a", "--limit", "9")["rows_processed"])
+    assert read == [9, 9, 9, 9, 4, 0]
+    assert at_home.equal("a", kind) == 40
+
+
+def test_a_table_of_many_chunks_arrives_whole(at_home: Home) -> None:
+    at_home.run(
+        f"CREATE TABLE a (k VARCHAR(20) COLLATE utf8mb4_general_ci PRIMARY KEY, u {STAMP}, KEY (u))"
+    )
+    at_home.run("CREATE TABLE b (k VARCHAR(20) COLLATE utf8mb4_general_ci PRIMARY KEY, v INT)")
+    made = "CONCAT(IF(n % 2, 'k', 'K'), n)"
+    numbers = "FROM (SELECT seq AS n FROM seq_1_to_110000) AS numbers"
+    at_home.run(f"INSERT INTO a SELECT {made}, '2024-01-01' + INTERVAL (n % 9) SECOND {numbers}")
+    at_home.run(f"INSERT INTO b SELECT {made}, n {numbers}")
+    for table in "ab":
+        at_home.sync(table)
+        assert at_home.equal(table) == 110_000
+
+
+def test_a_table_without_a_key_keeps_its_duplicates_and_can_become_empty(at_home: Home) -> None:
+    at_home.run("CREATE TABLE a (v INT, w VARCHAR(9))")
+    at_home.run("INSERT INTO a SELECT seq % 3, IF(seq % 2, 'x', NULL) FROM seq_1_to_60")
+    for number, statement in enumerate(
+        (
+            "INSERT INTO a VALUES (1, 'x'), (1, 'x')",
+            "DELETE FROM a WHERE v = 0",
+            "DELETE FROM a",
+            "DELETE FROM a",
+            "INSERT INTO a VALUES (7, 'again')",
+        )
+    ):
+        at_home.sync("a")
+        at_home.equal("a", f"before change {number}")
+        at_home.run(statement)
+    at_home.sync("a")
+    assert at_home.equal("a") == 1
+
+
+@pytest.mark.parametrize("stamp", ["", f", u {STAMP}, KEY (u)"], ids=["whole", "by-cursor"])
+def test_a_table_without_rows_is_no_failure(stamp: str, at_home: Home) -> None:
+    at_home.run(f"CREATE TABLE a (id INT PRIMARY KEY, v INT{stamp})")
+    assert at_home.result("a")["rows_processed"] == 0
+    at_home.run("INSERT INTO a (id, v) VALUES (1, NULL)")
+    at_home.sync("a")
+    assert at_home.equal("a") == 1
+
+
+DRIFTS = {
+    "added": ("ADD COLUMN extra VARCHAR(5)", "extra"),
+    "dropped": ("DROP COLUMN w", "w"),
+    "renamed": ("CHANGE w better INT", "better"),
+}
+
+
+@pytest.mark.parametrize("stamp", ["", f", u {STAMP}, KEY (u)"], ids=["whole", "by-cursor"])
+@pytest.mark.parametrize("drift", DRIFTS)
+def test_columns_that_differ_are_told_and_nothing_is_loaded(
+    drift: str, stamp: str, at_home: Home
+) -> None:
+    at_home.run(f"CREATE TABLE a (id INT PRIMARY KEY, v INT, w INT{stamp})")
+    at_home.run("INSERT INTO a (id, v, w) SELECT seq, seq, seq FROM seq_1_to_20")
+    at_home.sync("a")
+    before = ledger.look(at_home.place("a"))
+    held = at_home.target("SELECT * FROM {}.a ORDER BY id")
+    change, name = DRIFTS[drift]
+    at_home.run(f"ALTER TABLE a {change}")
+    at_home.run("UPDATE a SET v = v + 1")
+    found = at_home.result("a", code=3)
+    assert found["error_kind"] == "SchemaDriftError"
+    assert name in found["error_message"]
+    now = ledger.look(at_home.place("a"))
+    assert (now.lines, now.batches, now.pending) == (before.lines, before.batches, [])
+    assert now.state is not None
+    assert before.state is not None
+    assert now.state["position"] == before.state["position"]
+    assert at_home.target("SELECT * FROM {}.a ORDER BY id") == held
+    if drift == "added":
+        at_home.target(found["hint"].removeprefix("run ").replace("{", "{{").replace("}", "}}"))
+        assert "extra" in target_columns(at_home.box, f"{at_home.name}.a")
+        at_home.sync("a")
+        assert at_home.equal("a") == 20
