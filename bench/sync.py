@@ -34,7 +34,7 @@ async def main(rows: int, runs: int, output: Path | None) -> None:
             for run in range(runs):
                 cursor.execute(f"CREATE DATABASE {DATABASE}" if run == 0 else "SELECT 1")
                 cursor.execute(WIDE.ddl.replace(WIDE.name, f"run_{run}"))
-                cursor.execute(WIDE.fill(1, rows).replace(WIDE.name, f"run_{run}"))
+                cursor.execute(WIDE.fill(1, rows, old=True).replace(WIDE.name, f"run_{run}"))
                 source.commit()
                 report = await sync([f"{DATABASE}.run_{run}"], environment, box.folder)
                 figures.append(_figures(report, rows))

@@ -208,7 +208,7 @@ def committed(state: State, manifest: Manifest, *, key: str, sha256: str) -> Sta
         manifest.session,
     )
     moved = manifest.after if manifest.moves_watermark else state.position
-    stamp = moved.cursor if moved is not None else state.last_mysql_data_timestamp
+    stamp = (moved and moved.cursor) or state.last_mysql_data_timestamp
     return replace(
         state,
         last_batch=manifest.batch,

@@ -105,13 +105,16 @@ class Bound:
 
     `hi` is in the cursor's own frame and text (exclusive); None where the strategy has no cursor.
     `server_time` is the source's clock when the bound was fixed, ISO 8601 in UTC. `reason` says in
-    words why the bound is no better than it is; empty when it is proven.
+    words why the bound is no better than it is; empty when it is proven. `nulls_to` is the greatest
+    key up to which the rows whose cursor is NULL are known to be all there; None where that is not
+    known, or the key does not grow.
     """
 
     hi: str | None
     proof: Proof
     server_time: str
     reason: str = ""
+    nulls_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,6 +254,7 @@ class _Table:
 
     async def _prepare(self, plan: Plan) -> None:
         """Before anything is written: the target must be able to take the rows (X3b)."""
+        sql.create_table(plan.target.table, plan.columns)  # refuses names that it would cut
         if not self.request.load:
             return
         async with (await self.door.target()).session() as session:

@@ -101,7 +101,7 @@ def _fill(story: Story) -> None:
     since = clock.seconds()
     statements = [f"CREATE DATABASE {DATABASE}"]
     for table in TABLES:
-        statements += [table.ddl, table.fill(1, table.rows(story.rows))]
+        statements += [table.ddl, table.fill(1, table.rows(story.rows), old=True)]
     _run(story, statements)
     made = sum(table.rows(story.rows) for table in TABLES)
     say(f"{made:,} rows made in MySQL in {clock.seconds() - since:.1f} s")

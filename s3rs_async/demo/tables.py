@@ -40,10 +40,13 @@ class DemoTable:
         body = ",\n  ".join(lines)
         return f"CREATE TABLE {DATABASE}.{self.name} (\n  {body}\n) CHARSET=utf8mb4"
 
-    def fill(self, first: int, last: int) -> str:
-        """INSERT of the rows of sequence numbers first to last."""
-        names = ", ".join(f"`{name}`" for name, _, made in self.columns if made)
-        made = ", ".join(made.format(h=_HASH) for _, _, made in self.columns if made)
+    def fill(self, first: int, last: int, *, old: bool = False) -> str:
+        """INSERT of the rows of sequence numbers first to last, `old` ones stamped days ago."""
+        values = {name: made.format(h=_HASH) for name, _, made in self.columns if made}
+        if old and self.index:
+            values[self.index] = "NOW(6) - INTERVAL 60 + n % 864000 SECOND"
+        names = ", ".join(f"`{name}`" for name in values)
+        made = ", ".join(values.values())
         return (
             f"INSERT INTO {DATABASE}.{self.name} ({names}) SELECT {made}"
             f" FROM (SELECT seq AS n FROM {DATABASE}.seq_{first}_to_{last}) AS numbers"

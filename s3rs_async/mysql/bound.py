@@ -40,13 +40,18 @@ async def fix_bound(
             return Bound(None, Proof.NONE, _told(now), reason)
         now = await _now(session)
         await _refuse_the_future(session, source, plan, column, now)
+        greatest = await _greatest_key(session, plan, column)  # before the first poll, or lost
         verdict, now = await _verdict(session, source, wait=wait, lag=lag)
         instants = zone.around(verdict.safe)
         walls = await _walls(session, source, column, instants)
         hi = zone.least(verdict.safe, instants, walls)
         proof, reason = _level(column, verdict)
         return Bound(
-            zone.text(hi, column.data_type, column.fraction or 0), proof, _told(now), reason
+            zone.text(hi, column.data_type, column.fraction or 0),
+            proof,
+            _told(now),
+            reason,
+            nulls_to=None if verdict.reason else greatest,
         )
 
 
@@ -58,6 +63,14 @@ async def reading_ends(session: Session, source: Source, plan: ReadPlan, seconds
     if column.data_type == "date":
         wall += dt.timedelta(days=1)  # exclusive, and a day is the tick
     return zone.text(wall, column.data_type, column.fraction or 0)
+
+
+async def _greatest_key(session: Session, plan: ReadPlan, column: SourceColumn) -> str | None:
+    """Up to where rows with a NULL cursor may be called read; None where keys do not grow."""
+    if not (column.nullable and plan.growing):
+        return None
+    ((greatest,),) = await session.query(sql.greatest(plan.source.name, plan.key[0]))
+    return greatest
 
 
 def _level(column: SourceColumn, verdict: Verdict) -> tuple[Proof, str]:

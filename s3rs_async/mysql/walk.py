@@ -5,6 +5,9 @@ A pass walks its legs one after the other: rows whose cursor is NULL, then the w
 chunks, each strictly after the last row of the one before, and ends with the first chunk that is
 shorter than was asked for.
 
+Rows with a NULL cursor are read up to the bound's `nulls_to`, each once, where keys grow; without
+such a bound they are read whole each pass.
+
 The bound limits the watermark and not the read: the window is read on past `hi`, so that a row
 which changes every second arrives at all. A position is never past `hi`: it is the last row while
 that lies below, and `hi` itself (from which the next pass reads again) once the window was read to
@@ -98,6 +101,7 @@ class Walk:
             plan.rules,
             order=plan.key_rules,
             after=self._after,
+            top=self._nulls_to() if self.leg == "nulls" else None,
             nulls=(plan.order[0], True) if self.leg == "nulls" else None,
             index=plan.index if self.leg == "table" else None,
             limit=left,
@@ -117,7 +121,7 @@ class Walk:
         """The chunk's end; the walk stands at the next chunk, or at the next leg's first."""
         leg = self.legs[0]
         last = not self.plan.order or self._rows < limit
-        after, moves = self._reached(last=last) if leg == "window" else (None, False)
+        after, moves = (None, False) if leg == "table" else self._reached(leg, last=last)
         told = ChunkEnd(self._rows, after, moves, leg, last, self._nulled)
         if after is not None:
             self.position = after
@@ -129,9 +133,13 @@ class Walk:
         return told
 
     def _enter(self) -> None:
-        """Begin the window where the position is."""
+        """Begin a leg where the position is."""
         at = self.position
-        if self.leg == "window" and at is not None and at.cursor is not None and at.key is not None:
+        if at is None:
+            return
+        if self.leg == "nulls" and self._nulls_to() is not None:
+            self._after = at.nulls or ()
+        if self.leg == "window" and at.cursor is not None and at.key is not None:
             self._after = (at.cursor, *at.key)
 
     def _window_page(self, left: int) -> Page:
@@ -152,7 +160,9 @@ class Walk:
             limit=left,
         )
 
-    def _reached(self, *, last: bool) -> tuple[Position | None, bool]:
+    def _reached(self, leg: LegName, *, last: bool) -> tuple[Position | None, bool]:
+        if leg == "nulls":
+            return self._nulls_reached()
         before = self.position
         begun = before.cursor if before is not None else None
         if begun is not None and self._at_or_past_hi(begun):
@@ -161,6 +171,16 @@ class Walk:
         if last or self._at_or_past_hi(self._cursor_at()):
             return Position(self._hi(), None, nulls), True
         return Position(self._after[0], self._after[1:], nulls), True
+
+    def _nulls_reached(self) -> tuple[Position | None, bool]:
+        """Only where keys grow is a NULL row once read done with; else all come again each pass."""
+        if not self._rows or self._nulls_to() is None:
+            return None, False
+        at = self.position or Position()
+        return Position(at.cursor, at.key, self._after), True
+
+    def _nulls_to(self) -> str | None:
+        return self.bound.nulls_to if self.bound is not None else None
 
     def _cursor_at(self) -> str | None:
         if self._after:

@@ -45,6 +45,33 @@ def test_the_rows_without_a_time_come_first_and_keep_the_position() -> None:
     assert under_way.leg is None
 
 
+def test_rows_without_a_time_are_read_once_where_keys_grow() -> None:
+    bound = Bound(HI, Proof.PROVEN, "", nulls_to="12")
+    under_way = Walk(plan(nullable=True), Position(at(3), ("7",), ("4",)), bound)
+    page = under_way.page(2)
+    assert page is not None
+    assert (page.after, page.top) == (("4",), "12")
+    under_way.took(1, ["9", None], {})
+    end = under_way.end(2)
+    assert (end.after, end.moves_watermark) == (Position(at(3), ("7",), ("9",)), True)
+    under_way.took(1, ["8", at(4)], {})
+    assert under_way.end(2).after == Position(HI, None, ("9",))
+
+
+def test_a_first_pass_over_rows_without_a_time_leaves_the_cursor_unset() -> None:
+    under_way = Walk(plan(nullable=True), None, Bound(HI, Proof.PROVEN, "", nulls_to="12"))
+    under_way.took(2, ["9", None], {})
+    assert under_way.end(2).after == Position(None, None, ("9",))
+    page = under_way.page(2)
+    assert page is not None
+    assert page.after == ("9",)
+    assert under_way.end(2).after is None
+    page = under_way.page(2)
+    assert page is not None
+    assert page.nulls is not None
+    assert (page.nulls[1], page.start, page.after) == (False, None, ())
+
+
 def test_a_position_beyond_the_bound_never_falls() -> None:
     ahead = Position(at(9))
     under_way = walk(ahead)
