@@ -17,10 +17,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from tests.acceptance.compare import redshift
-
 from s3rs_async.model import TableName
 from s3rs_async.s3.layout import Layout
+from tests.acceptance.compare import redshift
 
 if TYPE_CHECKING:
     from s3rs_async.sandbox import Box

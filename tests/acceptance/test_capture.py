@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import pymysql
 import pytest
-from tests.acceptance import ledger
-from tests.acceptance.compare import assert_equal, mysql, redshift, target_columns
-from tests.acceptance.ledger import Place
-from tests.acceptance.running import Call, Commands, config
 
 from s3rs_async import service, sync
 from s3rs_async.config import load_connections
 from s3rs_async.demo.compare import connect
 from s3rs_async.mysql.bound import fix_bound
 from s3rs_async.sandbox import mariadb
+from tests.acceptance import ledger
+from tests.acceptance.compare import assert_equal, mysql, redshift, target_columns
+from tests.acceptance.ledger import Place
+from tests.acceptance.running import Call, Commands, config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -160,9 +160,9 @@ def _zoned(
         return mysql(url, statement, script=(f"USE {name}", "SET time_zone = @@global.time_zone"))
 
     mysql(url, f"CREATE DATABASE {name}")
-    kinds = {"wall": "DATETIME", "fine": "DATETIME(6)", "utc": "TIMESTAMP"}
+    kinds = {"wall": "DATETIME", "utc": "TIMESTAMP"}
+    now = "CURRENT_TIMESTAMP"
     for table, kind in kinds.items():
-        now = "CURRENT_TIMESTAMP(6)" if "6" in kind else "CURRENT_TIMESTAMP"
         run(
             f"CREATE TABLE {table} (id INT AUTO_INCREMENT PRIMARY KEY, v INT NOT NULL,"
             f" u {kind} NOT NULL DEFAULT {now} ON UPDATE {now}, KEY (u))"
@@ -178,11 +178,10 @@ def _zoned(
         return {each: found["rows_processed"] for each, found in call.results.items()}
 
     passed("first")
-    for number in (1, 2):
-        for table in kinds:
-            run(f"INSERT INTO {table} (v) VALUES (10), (20)")
-            run(f"UPDATE {table} SET v = v + 1 WHERE id = {number}")
-        passed(f"committed just before pass {number}")
+    for table in kinds:
+        run(f"INSERT INTO {table} (v) VALUES (10), (20)")
+        run(f"UPDATE {table} SET v = v + 1 WHERE id = 2")
+    passed("committed just before the pass")
     time.sleep(BEHIND)
     passed("the last read of rows that were read past the bound")
     assert set(passed("at rest").values()) == {0}
@@ -303,32 +302,31 @@ def test_rows_without_a_cursor_value_arrive_and_follow_when_they_get_one(at_home
 
 
 KEYS = {
-    "one number": ("k INT PRIMARY KEY", "n"),
-    "two columns": ("j INT, k VARCHAR(9), PRIMARY KEY (j, k)", "n DIV 10, CONCAT('x', n % 10)"),
-    "text without case": (
+    "one_number": ("k INT PRIMARY KEY", "n"),
+    "two_columns": ("j INT, k VARCHAR(9), PRIMARY KEY (j, k)", "n DIV 10, CONCAT('x', n % 10)"),
+    "text_without_case": (
         "k VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci PRIMARY KEY",
         "CONCAT(ELT(1 + n % 4, 'a', 'B', 'É', 'z'), IF(n % 2, 'x', 'X'), n)",
     ),
-    "bytes": ("k VARBINARY(16) PRIMARY KEY", "UNHEX(LEFT(SHA1(n), 2 + 2 * (n % 15)))"),
-    "a choice": ("k ENUM('z','a','m') , j INT, PRIMARY KEY (k, j)", "1 + n % 3, n"),
+    "some_bytes": ("k VARBINARY(16) PRIMARY KEY", "UNHEX(LEFT(SHA1(n), 2 + 2 * (n % 15)))"),
+    "a_choice": ("k ENUM('z','a','m') , j INT, PRIMARY KEY (k, j)", "1 + n % 3, n"),
 }
 
 
-@pytest.mark.parametrize("kind", KEYS, ids=lambda kind: kind.replace(" ", "-"))
-def test_rows_that_share_a_tick_arrive_once_across_the_ends_of_chunks(
-    kind: str, at_home: Home
-) -> None:
-    key, made = KEYS[kind]
-    at_home.run(f"CREATE TABLE a ({key}, v INT, u {STAMP}, KEY (u))")
-    at_home.run(
-        f"INSERT INTO a SELECT {made}, n, '2024-03-31 01:30:00' + INTERVAL (n DIV 12) SECOND"
-        " FROM (SELECT seq AS n FROM seq_1_to_40) AS numbers"
-    )
-    read = []
-    while not read or read[-1]:
-        read.append(at_home.result("a", "--limit", "9")["rows_processed"])
-    assert read == [9, 9, 9, 9, 4, 0]
-    assert at_home.equal("a", kind) == 40
+def test_rows_that_share_a_tick_arrive_once_across_the_ends_of_chunks(at_home: Home) -> None:
+    for table, (key, made) in KEYS.items():
+        at_home.run(f"CREATE TABLE {table} ({key}, v INT, u {STAMP}, KEY (u))")
+        at_home.run(
+            f"INSERT INTO {table} SELECT {made}, n, '2024-03-31 01:30:00' + INTERVAL (n DIV 9)"
+            " SECOND FROM (SELECT seq AS n FROM seq_1_to_25) AS numbers"
+        )
+    asked = [part for table in KEYS for part in ("-t", f"{at_home.name}.{table}")]
+    for wanted in (11, 11, 3, 0):
+        call = at_home.commands.sync(*asked, "--limit", "11")
+        read = {name: found["rows_processed"] for name, found in call.results.items()}
+        assert read == {f"{at_home.name}.{table}": wanted for table in KEYS}
+    for table in KEYS:
+        assert at_home.equal(table) == 25
 
 
 def test_a_table_of_many_chunks_arrives_whole(at_home: Home) -> None:
@@ -337,12 +335,12 @@ def test_a_table_of_many_chunks_arrives_whole(at_home: Home) -> None:
     )
     at_home.run("CREATE TABLE b (k VARCHAR(20) COLLATE utf8mb4_general_ci PRIMARY KEY, v INT)")
     made = "CONCAT(IF(n % 2, 'k', 'K'), n)"
-    numbers = "FROM (SELECT seq AS n FROM seq_1_to_110000) AS numbers"
+    numbers = "FROM (SELECT seq AS n FROM seq_1_to_60000) AS numbers"
     at_home.run(f"INSERT INTO a SELECT {made}, '2024-01-01' + INTERVAL (n % 9) SECOND {numbers}")
     at_home.run(f"INSERT INTO b SELECT {made}, n {numbers}")
+    at_home.sync("a", "-t", f"{at_home.name}.b")
     for table in "ab":
-        at_home.sync(table)
-        assert at_home.equal(table) == 110_000
+        assert at_home.equal(table) == 60_000
 
 
 def test_a_table_without_a_key_keeps_its_duplicates_and_can_become_empty(at_home: Home) -> None:
@@ -352,7 +350,6 @@ def test_a_table_without_a_key_keeps_its_duplicates_and_can_become_empty(at_home
         (
             "INSERT INTO a VALUES (1, 'x'), (1, 'x')",
             "DELETE FROM a WHERE v = 0",
-            "DELETE FROM a",
             "DELETE FROM a",
             "INSERT INTO a VALUES (7, 'again')",
         )
@@ -380,30 +377,36 @@ DRIFTS = {
 }
 
 
-@pytest.mark.parametrize("stamp", ["", f", u {STAMP}, KEY (u)"], ids=["whole", "by-cursor"])
 @pytest.mark.parametrize("drift", DRIFTS)
-def test_columns_that_differ_are_told_and_nothing_is_loaded(
-    drift: str, stamp: str, at_home: Home
-) -> None:
-    at_home.run(f"CREATE TABLE a (id INT PRIMARY KEY, v INT, w INT{stamp})")
-    at_home.run("INSERT INTO a (id, v, w) SELECT seq, seq, seq FROM seq_1_to_20")
-    at_home.sync("a")
-    before = ledger.look(at_home.place("a"))
-    held = at_home.target("SELECT * FROM {}.a ORDER BY id")
+def test_columns_that_differ_are_told_and_nothing_is_loaded(drift: str, at_home: Home) -> None:
+    tables = {"whole": "", "by_cursor": f", u {STAMP}, KEY (u)"}
+    asked = [part for table in tables for part in ("-t", f"{at_home.name}.{table}")]
     change, name = DRIFTS[drift]
-    at_home.run(f"ALTER TABLE a {change}")
-    at_home.run("UPDATE a SET v = v + 1")
-    found = at_home.result("a", code=3)
-    assert found["error_kind"] == "SchemaDriftError"
-    assert name in found["error_message"]
-    now = ledger.look(at_home.place("a"))
-    assert (now.lines, now.batches, now.pending) == (before.lines, before.batches, [])
-    assert now.state is not None
-    assert before.state is not None
-    assert now.state["position"] == before.state["position"]
-    assert at_home.target("SELECT * FROM {}.a ORDER BY id") == held
+    for table, stamp in tables.items():
+        at_home.run(f"CREATE TABLE {table} (id INT PRIMARY KEY, v INT, w INT{stamp})")
+        at_home.run(f"INSERT INTO {table} (id, v, w) SELECT seq, seq, seq FROM seq_1_to_20")
+    at_home.commands.sync(*asked)
+    before = {table: _held(at_home, table) for table in tables}
+    for table in tables:
+        at_home.run(f"ALTER TABLE {table} {change}")
+        at_home.run(f"UPDATE {table} SET v = v + 1")
+    results = at_home.commands.sync(*asked, code=3).results
+    for table in tables:
+        found = results[f"{at_home.name}.{table}"]
+        assert found["error_kind"] == "SchemaDriftError"
+        assert name in found["error_message"]
+        assert _held(at_home, table) == before[table]
+        if drift == "added":
+            at_home.target(found["hint"].removeprefix("run "))
+            assert "extra" in target_columns(at_home.box, f"{at_home.name}.{table}")
     if drift == "added":
-        at_home.target(found["hint"].removeprefix("run ").replace("{", "{{").replace("}", "}}"))
-        assert "extra" in target_columns(at_home.box, f"{at_home.name}.a")
-        at_home.sync("a")
-        assert at_home.equal("a") == 20
+        at_home.commands.sync(*asked)
+        assert [at_home.equal(table) for table in tables] == [20, 20]
+
+
+def _held(at_home: Home, table: str) -> tuple[object, ...]:
+    """All that a sync that loads nothing must leave as it is."""
+    now = ledger.look(at_home.place(table))
+    rows = at_home.target(f"SELECT * FROM {{}}.{table} ORDER BY id")
+    position = ledger.position(at_home.place(table))
+    return now.lines, now.batches, now.uploads, now.pending, position, rows

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from tests.acceptance import ledger
 from tests.acceptance.compare import assert_equal, mysql, redshift
 from tests.acceptance.ledger import Place
@@ -51,12 +52,36 @@ TYPES: tuple[tuple[str, str, tuple[tuple[str, Any], ...]], ...] = (
     (
         "DECIMAL(65,30)",
         "character varying(68)",
-        ((WIDE, WIDE), (f"-{WIDE}", f"-{WIDE}"), ("-0.5", "-0.5" + "0" * 29), ("0", "0." + "0" * 30)),
+        (
+            (WIDE, WIDE),
+            (f"-{WIDE}", f"-{WIDE}"),
+            ("-0.5", "-0.5" + "0" * 29),
+            ("0", "0." + "0" * 30),
+        ),
     ),
     ("FLOAT", "real", (("0.1", SMALL), ("-3.4e38", -LARGE), ("16777216", 16777216.0))),
-    ("DOUBLE", "double precision", (("0.1", 0.1), ("-1.7976931348623157e308", -1.7976931348623157e308), ("5e-324", 5e-324))),
-    ("DATE", "date", (("'1000-01-01'", dt.date(1000, 1, 1)), ("'9999-12-31'", dt.date(9999, 12, 31)), ("'2024-02-29'", dt.date(2024, 2, 29)))),
-    ("DATETIME", "timestamp without time zone", (("'1000-01-01'", dt.datetime(1000, 1, 1)), ("'9999-12-31 23:59:59'", dt.datetime(9999, 12, 31, 23, 59, 59)))),
+    (
+        "DOUBLE",
+        "double precision",
+        (("0.1", 0.1), ("-1.7976931348623157e308", -1.7976931348623157e308), ("5e-324", 5e-324)),
+    ),
+    (
+        "DATE",
+        "date",
+        (
+            ("'1000-01-01'", dt.date(1000, 1, 1)),
+            ("'9999-12-31'", dt.date(9999, 12, 31)),
+            ("'2024-02-29'", dt.date(2024, 2, 29)),
+        ),
+    ),
+    (
+        "DATETIME",
+        "timestamp without time zone",
+        (
+            ("'1000-01-01'", dt.datetime(1000, 1, 1)),
+            ("'9999-12-31 23:59:59'", dt.datetime(9999, 12, 31, 23, 59, 59)),
+        ),
+    ),
     *(
         (
             f"DATETIME({digits})",
@@ -70,20 +95,54 @@ TYPES: tuple[tuple[str, str, tuple[tuple[str, Any], ...]], ...] = (
         )
         for digits in range(1, 7)
     ),
-    ("TIMESTAMP NULL", "timestamp without time zone", (("'1970-01-01 00:00:01'", dt.datetime(1970, 1, 1, 0, 0, 1)), ("'2038-01-19 03:14:07'", dt.datetime(2038, 1, 19, 3, 14, 7)))),
-    ("TIMESTAMP(6) NULL", "timestamp without time zone", (("'2024-10-27 01:30:00.999999'", dt.datetime(2024, 10, 27, 1, 30, 0, 999999)),)),
+    (
+        "TIMESTAMP NULL",
+        "timestamp without time zone",
+        (
+            ("'1970-01-01 00:00:01'", dt.datetime(1970, 1, 1, 0, 0, 1)),
+            ("'2038-01-19 03:14:07'", dt.datetime(2038, 1, 19, 3, 14, 7)),
+        ),
+    ),
+    (
+        "TIMESTAMP(6) NULL",
+        "timestamp without time zone",
+        (("'2024-10-27 01:30:00.999999'", dt.datetime(2024, 10, 27, 1, 30, 0, 999999)),),
+    ),
     ("TIME", "bigint", (("'-838:59:59'", -SPAN), ("'838:59:59'", SPAN), ("'00:00:00'", 0))),
-    ("TIME(6)", "bigint", (("'-00:00:00.000001'", -1), ("'100:15:30.250000'", 100 * HOUR + 930_250_000))),
+    (
+        "TIME(6)",
+        "bigint",
+        (("'-00:00:00.000001'", -1), ("'100:15:30.250000'", 100 * HOUR + 930_250_000)),
+    ),
     ("YEAR", "smallint", (("1901", 1901), ("2155", 2155), ("0", 0))),
-    ("CHAR(8)", "character varying(32)", (("'a  '", "a"), ("'𝒳🙂'", "𝒳🙂"), ("''", ""))),
-    ("VARCHAR(80)", "character varying(320)", (("'a  '", "a  "), ("'O''Brien \\\\ \"q\" \\n\\t,|'", "O'Brien \\ \"q\" \n\t,|"), ("REPEAT('🙂', 80)", "🙂" * 80), ("''", ""), ("'NULL'", "NULL"), ("'\\\\N'", "\\N"))),
+    ("CHAR(8)", "character varying(32)", (("'a  '", "a"), ("'𐐷🙂'", "𐐷🙂"), ("''", ""))),
+    (
+        "VARCHAR(80)",
+        "character varying(320)",
+        (
+            ("'a  '", "a  "),
+            ("'O''Brien \\\\ \"q\" \\n\\t,|'", 'O\'Brien \\ "q" \n\t,|'),
+            ("REPEAT('🙂', 80)", "🙂" * 80),
+            ("''", ""),
+            ("'NULL'", "NULL"),
+            ("'\\\\N'", "\\N"),
+        ),
+    ),
     ("VARCHAR(20) CHARACTER SET latin1", "character varying(80)", (("'Zoë'", "Zoë"),)),
     ("TINYTEXT", "character varying(1020)", (("'x'", "x"), ("REPEAT('é', 127)", "é" * 127))),
     ("TEXT", "character varying(65535)", (("REPEAT('a', 65535)", "a" * 65535), ("''", ""))),
     ("MEDIUMTEXT", "character varying(65535)", (("REPEAT('田', 21845)", "田" * 21845),)),
     ("LONGTEXT", "character varying(65535)", (("'long'", "long"),)),
-    ("ENUM('new','on way','zurück','失敗','')", "character varying(24)", (("'失敗'", "失敗"), ("'on way'", "on way"), ("''", ""))),
-    ("SET('fragile','cold','heavy')", "character varying(72)", (("'cold,fragile'", "fragile,cold"), ("''", ""))),
+    (
+        "ENUM('new','on way','zurück','失敗','')",
+        "character varying(24)",
+        (("'失敗'", "失敗"), ("'on way'", "on way"), ("''", "")),
+    ),
+    (
+        "SET('fragile','cold','heavy')",
+        "character varying(72)",
+        (("'cold,fragile'", "fragile,cold"), ("''", "")),
+    ),
     ("BINARY(4)", "character varying(8)", (("x'00ff'", "00ff0000"),)),
     ("VARBINARY(40)", "character varying(80)", (("x''", ""), ("x'0027005c'", "0027005c"))),
     ("TINYBLOB", "character varying(510)", (("x'deadbeef'", "deadbeef"),)),
@@ -92,7 +151,7 @@ TYPES: tuple[tuple[str, str, tuple[tuple[str, Any], ...]], ...] = (
     ("BIT(10)", "bigint", (("b'0'", 0), ("b'1111111111'", 1023))),
     ("BIT(63)", "bigint", ((f"{2**63 - 1}", 2**63 - 1),)),
     ("BIT(64)", "numeric(20,0)", ((f"{2**64 - 1}", Decimal(2**64 - 1)), ("0", Decimal(0)))),
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
@@ -139,13 +198,12 @@ def _filled(box: Box, table: str) -> dict[int, list[Any]]:
     """One row of NULLs, and as many as the type with the most values has; the rest is NULL."""
     most = max(len(values) for _, _, values in TYPES)
     names = ", ".join(f"c{n}" for n in range(len(TYPES)))
+    into = f"INSERT INTO {table} (id, {names})"
     expected = {}
     for key in range(most + 1):
         row = [values[key] if key < len(values) else ("NULL", None) for _, _, values in TYPES]
-        mysql(
-            box.mysql.url,
-            f"INSERT INTO {table} (id, {names}) VALUES ({key}, {', '.join(text for text, _ in row)})",
-        )
+        literals = ", ".join(text for text, _ in row)
+        mysql(box.mysql.url, f"{into} VALUES ({key}, {literals})")
         expected[key] = [value for _, value in row]
     assert set(expected[most]) == {None}
     return expected
@@ -185,7 +243,8 @@ def test_dates_that_no_calendar_has_become_null_and_are_counted(
     table = f"{home}.a"
     mysql(
         box.mysql.url,
-        f"CREATE TABLE {table} (id INT PRIMARY KEY, d DATE NOT NULL, t DATETIME(3), s TIMESTAMP NULL)",
+        f"CREATE TABLE {table}"
+        " (id INT PRIMARY KEY, d DATE NOT NULL, t DATETIME(3), s TIMESTAMP NULL)",
     )
     zero = "SET sql_mode = 'ALLOW_INVALID_DATES'"
     mysql(
