@@ -273,12 +273,13 @@ def cli(box: Box, database: str, schema: str, prefix: str, tmp_path: Path) -> It
 
 
 def make_notes(cli: Cli, table: str = "notes", rows: int = 3) -> None:
-    """A table that is read by time and key."""
+    """A table that is read by time and key, its rows too old to be read a second time."""
     cli.mysql(
         f"CREATE TABLE `{table}` (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(40), changed"
         " TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),"
         " KEY (changed))",
-        f"INSERT INTO `{table}` (note) SELECT CONCAT('note ', seq) FROM seq_1_to_{rows}",
+        f"INSERT INTO `{table}` (note, changed) SELECT CONCAT('note ', seq),"
+        f" NOW(6) - INTERVAL 1 MINUTE FROM seq_1_to_{rows}",
     )
 
 
