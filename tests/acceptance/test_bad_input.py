@@ -220,6 +220,14 @@ def test_two_tables_whose_names_redshift_folds_to_one_do_not_mix(cli: Cli) -> No
     cli.is_equal("notes")
 
 
+@pytest.mark.xfail(strict=True, reason="the feeder is asked at the load, after rows are in S3")
+def test_another_feeder_is_told_before_anything_is_written(cli: Cli) -> None:
+    make_notes(cli, "notes")
+    make_notes(cli, "Notes")
+    cli.sync("notes", "Notes").fails(6, "another pipeline feeds this target")
+    assert not [key for key in cli.objects() if "/Notes." in key and "/data/" in key]
+
+
 def test_a_missing_grant_is_printed(cli: Cli) -> None:
     make_notes(cli)
     server = cli.box.redshift.postgres
