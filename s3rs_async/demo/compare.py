@@ -1,18 +1,18 @@
-"""Two tables, one in MySQL and one in the stand-in, compared row by row and value by value.
+"""Two tables, one in MySQL and one in the stand-in, compared row by row, every value of each.
 
-Nothing of the product's own reading is used: PyMySQL reads one side and asyncpg the other, and what
-a MySQL value should have become is written here a second time, from the documents. Rows are paired
-by the whole of their values, so a row twice, a row missing and a row changed are all seen; where a
-table has a key, what differs is named by it.
+Nothing of the product's own reading is used. Each server writes its rows as canonical text by the
+columns' types (lengths and NULL marked, zero dates as the NULL they become, bytes as hex) and sends
+its digest; floating point is sent as it is. What a MySQL value should have become is so written a
+second time, from the documents. Rows are paired by all they are, so a row twice, a row missing and
+a row changed are each seen; where a table has a key, what differs is named by it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
@@ -23,7 +23,7 @@ import pymysql.cursors
 from .tables import DATABASE, DemoTable
 
 Row = tuple[object, ...]
-_SPAN = 25_000
+_SPAN = 50_000
 """Rows compared at a time; bounds the memory."""
 
 
@@ -99,64 +99,81 @@ def _spans(source: pymysql.Connection[pymysql.cursors.Cursor], table: DemoTable)
 def _source_rows(
     source: pymysql.Connection[pymysql.cursors.Cursor], table: DemoTable, clause: str
 ) -> list[Row]:
-    names = ", ".join(
-        f"`{name}` * 1e0" if kind.startswith("FLOAT") else f"`{name}`"
-        for name, kind, _ in table.columns
+    shown = ", ".join(
+        [*table.key, _source_digest(table), *(f"`{n}` * 1e0" for n in _floats(table))]
     )
     with source.cursor(pymysql.cursors.SSCursor) as cursor:
-        cursor.execute(f"SELECT {names} FROM {DATABASE}.{table.name} WHERE {clause}")
+        cursor.execute(f"SELECT {shown} FROM {DATABASE}.{table.name} WHERE {clause}")
         rows = cursor.fetchall()
-    changes = [(i, change) for i, change in enumerate(map(_expected, table.columns)) if change]
-    return [_changed(row, changes) for row in rows]
+    singles = [len(table.key) + 1 + i for i, n in enumerate(_floats(table)) if n in _singles(table)]
+    return [_narrowed(row, singles) for row in rows] if singles else list(rows)
 
 
 async def _target_rows(target: asyncpg.Connection, table: DemoTable, clause: str) -> list[Row]:
-    names = ", ".join(f'"{name}"' for name, _, _ in table.columns)
-    found = await target.fetch(f"SELECT {names} FROM {DATABASE}.{table.name} WHERE {clause}")
+    shown = ", ".join([*table.key, _target_digest(table), *_floats(table)])
+    found = await target.fetch(f"SELECT {shown} FROM {DATABASE}.{table.name} WHERE {clause}")
     return [tuple(row) for row in found]
 
 
-def _changed(row: Sequence[object], changes: list[tuple[int, Callable[[object], object]]]) -> Row:
+def _floats(table: DemoTable) -> list[str]:
+    """Columns that are fetched as they are: their text is spelled differently on the two sides."""
+    return [name for name, kind, _ in table.columns if kind.startswith(("FLOAT", "DOUBLE"))]
+
+
+def _singles(table: DemoTable) -> list[str]:
+    return [name for name, kind, _ in table.columns if kind.startswith("FLOAT")]
+
+
+def _narrowed(row: Row, places: list[int]) -> Row:
     values = list(row)
-    for index, change in changes:
-        if values[index] is not None:
-            values[index] = change(values[index])
+    for place in places:
+        if values[place] is not None:
+            (values[place],) = struct.unpack("f", struct.pack("f", values[place]))
     return tuple(values)
 
 
-def _expected(column: tuple[str, str, str]) -> Callable[[object], object] | None:
-    """What a value of this column should have become in Redshift; None: the same."""
-    kind = column[1].partition("(")[0].partition(" ")[0]
-    return {
-        "DATE": _no_zero,
-        "DATETIME": _no_zero,
-        "TIMESTAMP": _no_zero,
-        "TIME": _microseconds,
-        "FLOAT": _single,
-        "BINARY": _hex,
-        "VARBINARY": _hex,
-        "BIT": _number,
-    }.get(kind)
+def _source_digest(table: DemoTable) -> str:
+    texts = [
+        _SOURCE_TEXT.get(_kind(kind), "{}").format(f"`{name}`")
+        for name, kind, _ in table.columns
+        if name not in _floats(table)
+    ]
+    marked = ", ".join(f"COALESCE(CONCAT(LENGTH({text}), ':', {text}), '~')" for text in texts)
+    return f"MD5(CONCAT({marked}))"
 
 
-def _no_zero(value: object) -> object:
-    return value if isinstance(value, dt.date) else None  # the driver leaves impossible dates text
+def _target_digest(table: DemoTable) -> str:
+    texts = [
+        _TARGET_TEXT.get(_kind(kind), "{}::varchar").format(f'"{name}"')
+        for name, kind, _ in table.columns
+        if name not in _floats(table)
+    ]
+    marked = " || ".join(f"COALESCE(OCTET_LENGTH({t})::varchar || ':' || {t}, '~')" for t in texts)
+    return f"MD5({marked})"
 
 
-def _microseconds(value: object) -> object:
-    return value // dt.timedelta(microseconds=1) if isinstance(value, dt.timedelta) else value
+def _kind(column_type: str) -> str:
+    return column_type.partition("(")[0].partition(" ")[0]
 
 
-def _single(value: object) -> object:
-    return struct.unpack("f", struct.pack("f", value))[0]
-
-
-def _hex(value: object) -> object:
-    return value.hex() if isinstance(value, bytes) else value
-
-
-def _number(value: object) -> object:
-    return int.from_bytes(value, "big") if isinstance(value, bytes) else value
+_MOMENT = (
+    "IF(MONTH({0}) = 0 OR DAYOFMONTH({0}) = 0, NULL, DATE_FORMAT({0}, '%Y-%m-%d %H:%i:%s.%f'))"
+)
+_SOURCE_TEXT = {
+    "DATE": "IF(MONTH({0}) = 0 OR DAYOFMONTH({0}) = 0, NULL, DATE_FORMAT({0}, '%Y-%m-%d'))",
+    "DATETIME": _MOMENT,
+    "TIMESTAMP": _MOMENT,
+    "TIME": "CAST(TIME_TO_SEC({0}) * 1000000 AS SIGNED)",
+    "BINARY": "LOWER(HEX({0}))",
+    "VARBINARY": "LOWER(HEX({0}))",
+    "BIT": "({0} + 0)",
+}
+_TARGET_TEXT = {
+    "DATE": "TO_CHAR({0}, 'YYYY-MM-DD')",
+    "DATETIME": "TO_CHAR({0}, 'YYYY-MM-DD HH24:MI:SS.US')",
+    "TIMESTAMP": "TO_CHAR({0}, 'YYYY-MM-DD HH24:MI:SS.US')",
+}
+"""What a value is called on each side, so that equal values have equal names and no others do."""
 
 
 def _differ(source: list[Row], target: list[Row], table: DemoTable) -> Difference:
@@ -169,7 +186,5 @@ def _differ(source: list[Row], target: list[Row], table: DemoTable) -> Differenc
 
 
 def _keys(rows: Counter[Row], table: DemoTable) -> Iterator[Row]:
-    names = [name for name, _, _ in table.columns]
-    places = [names.index(name) for name in table.key] or range(len(names))
     for row in rows.elements():
-        yield tuple(row[place] for place in places)
+        yield row[: len(table.key)] or row

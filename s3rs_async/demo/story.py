@@ -70,7 +70,7 @@ async def run_demo(*, rows: int, json_path: Path | None, keep: bool) -> int:
 
 
 async def _play(story: Story) -> None:
-    _fill(story)
+    await _fill(story)
     await _synced(story, "first sync")
     _change(story)
     await _synced(story, "changed and synced")
@@ -97,12 +97,15 @@ async def _synced(story: Story, title: str) -> None:
     say(story.acts[-1].line)
 
 
-def _fill(story: Story) -> None:
+async def _fill(story: Story) -> None:
     since = clock.seconds()
-    statements = [f"CREATE DATABASE {DATABASE}"]
-    for table in TABLES:
-        statements += [table.ddl, table.fill(1, table.rows(story.rows), old=True)]
-    _run(story, statements)
+    _run(story, [f"CREATE DATABASE {DATABASE}", *(table.ddl for table in TABLES)])
+    async with asyncio.TaskGroup() as tasks:
+        for table in TABLES:
+            count = table.rows(story.rows)
+            for first, last in ((1, count // 2), (count // 2 + 1, count)):
+                half = table.fill(first, last, old=True)
+                tasks.create_task(asyncio.to_thread(_run, story, [half]))
     made = sum(table.rows(story.rows) for table in TABLES)
     say(f"{made:,} rows made in MySQL in {clock.seconds() - since:.1f} s")
 

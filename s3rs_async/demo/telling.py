@@ -123,7 +123,7 @@ def _acts(acts: Sequence[Act]) -> Table:
 def _verified(
     verified: Mapping[str, Difference], deleted: Mapping[str, set[tuple[object, ...]]]
 ) -> Table:
-    table = Table(title="what was compared, value by value", title_justify="left")
+    table = Table(title="what was compared, row by row", title_justify="left")
     table.add_column("table")
     for head in ("rows", "values", "missing or changed", "extra", "of them deleted in MySQL"):
         table.add_column(head, justify="right")
