@@ -258,23 +258,18 @@ class _Table:
         if not self.request.load:
             return
         async with (await self.door.target()).session() as session:
+            head = await ledger.ready(
+                session, plan.target, pipeline=self.line.pipeline, source=str(plan.source)
+            )
             await self._check_columns(session, plan.columns)
-            if plan.mode is Mode.REPLACE and self.request.limit is not None:
-                await self._refuse_part_of_whole(session)
+            limited = plan.mode is Mode.REPLACE and self.request.limit is not None
+            if limited and head is not None and head.rows_total:
+                raise _part_of_whole(plan.target)
 
     async def _check_columns(self, session: Session, columns: tuple[Column, ...]) -> None:
         live = await schema.read_columns(session, self.target_id.table)
         if live is not None:
             schema.check(self.target_id, columns, live)
-
-    async def _refuse_part_of_whole(self, session: Session) -> None:
-        head = await ledger.read_head(session, self.target_id)
-        if head is not None and head.rows_total:
-            raise ConfigError(
-                "--limit would replace the target by a part of the table",
-                target=str(self.target_id),
-                hint="leave --limit out, or sync into an empty target",
-            )
 
     async def _load(self, pending: Pending) -> LedgerHead:
         line = self.line
@@ -301,3 +296,11 @@ class _Table:
             target_rows=head.rows_total,
         )
         return head
+
+
+def _part_of_whole(target: TargetId) -> ConfigError:
+    return ConfigError(
+        "--limit would replace the target by a part of the table",
+        target=str(target),
+        hint="leave --limit out, or sync into an empty target",
+    )

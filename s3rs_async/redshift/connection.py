@@ -24,13 +24,13 @@ import asyncpg
 
 from ..errors import ConfigError, Error, UnavailableError
 from . import faults, sql
-from .tunnel import Address, Tunnel, open_tunnel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from ..config import TargetConfig
+    from .tunnel import Tunnel
 
 CONNECT_SECONDS: Final = 30
 CLOSE_SECONDS: Final = 5
@@ -183,11 +183,11 @@ class Target:
             await _close(connection)
 
     async def _connect(self) -> Any:  # noqa: ANN401 - the driver has no types
-        near = await self._address()
+        host, port = await self._address()
         try:
             return await asyncpg.connect(
-                host=near.host,
-                port=near.port,
+                host=host,
+                port=port,
                 user=self.config.user,
                 password=self.config.password.get_secret_value(),
                 database=self.config.database,
@@ -218,10 +218,12 @@ class Target:
             refusal = await self._tunnel.refusal()
         return refusal or faults.unreachable(error, self.name, self.config)
 
-    async def _address(self) -> Address:
+    async def _address(self) -> tuple[str, int]:
         """Where to connect: the tunnel's near end, or the host where no tunnel is declared."""
         if self.config.tunnel is None:
-            return Address(self.config.host, self.config.port)
+            return self.config.host, self.config.port
+        from .tunnel import open_tunnel  # noqa: PLC0415 - an idle pass never needs the SSH library
+
         async with self._opening:
             if self._tunnel is None or not self._tunnel.is_open():
                 self._tunnel = None
@@ -229,7 +231,7 @@ class Target:
                 self._tunnel = await self._tunnels.enter_async_context(
                     open_tunnel(self.config.tunnel, self.config.host, self.config.port)
                 )
-            return self._tunnel.address
+            return self._tunnel.address.host, self._tunnel.address.port
 
 
 @asynccontextmanager

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ..commit import LedgerHead
-from ..errors import DataError, Error, UnavailableError
+from ..commit import LedgerHead, Verdict
+from ..errors import ConfigError, DataError, Error, UnavailableError
 from ..model import Mode
 from . import faults, sql
 
@@ -32,6 +32,35 @@ async def read_head(session: Session, target: TargetId) -> LedgerHead | None:
     if head.name not in {name for _, name in await _present(session, target)}:
         return None
     return await _head(session, target)
+
+
+async def ready(
+    session: Session, target: TargetId, *, pipeline: str, source: str
+) -> LedgerHead | None:
+    """What a load will find, asked early: the head, if the target is ours or may become so."""
+    present = await _present(session, target)
+    if _folded(sql.ledger_names(target).head) in present:
+        head = await _head(session, target)
+        if head is not None and (head.pipeline, head.source) != (pipeline, source):
+            raise another_feeder(head, target)
+        if head is not None:
+            return head
+    if _folded(target.table) in present:
+        await _rows_before_us(session, target, adopt=False)
+    return None
+
+
+def another_feeder(head: LedgerHead, target: TargetId) -> ConfigError:
+    """Why a target that someone else feeds is not touched."""
+    return ConfigError(
+        "another pipeline feeds this target",
+        where="redshift",
+        table=str(target),
+        feeder=head.pipeline,
+        feeder_source=head.source,
+        verdict=Verdict.FOREIGN.name.lower(),
+        hint="a target has one feeder: give this pipeline another target table",
+    )
 
 
 async def born(session: Session, manifest: Manifest) -> None:

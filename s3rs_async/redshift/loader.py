@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from .. import clock
 from ..commit import LedgerHead, Verdict, judge
-from ..errors import ConfigError, DataError, Error, UnavailableError, UnknownOutcomeError
+from ..errors import DataError, Error, UnavailableError, UnknownOutcomeError
 from ..model import Mode
 from . import ledger, sql
 from .apply import application
@@ -123,13 +123,7 @@ def _refusal(verdict: Verdict, manifest: Manifest, head: LedgerHead) -> Error:
         "verdict": verdict.name.lower(),
     }
     if verdict is Verdict.FOREIGN:
-        return ConfigError(
-            "another pipeline feeds this target",
-            feeder=head.pipeline,
-            feeder_source=head.source,
-            hint="a target has one feeder: give this pipeline another target table",
-            **facts,
-        )
+        return ledger.another_feeder(head, manifest.target)
     if verdict is Verdict.TAMPERED:
         return DataError(
             "the ledger holds this batch under another digest",

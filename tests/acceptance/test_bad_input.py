@@ -220,7 +220,6 @@ def test_two_tables_whose_names_redshift_folds_to_one_do_not_mix(cli: Cli) -> No
     cli.is_equal("notes")
 
 
-@pytest.mark.xfail(strict=True, reason="the feeder is asked at the load, after rows are in S3")
 def test_another_feeder_is_told_before_anything_is_written(cli: Cli) -> None:
     make_notes(cli, "notes")
     make_notes(cli, "Notes")
