@@ -1,32 +1,44 @@
 """A MySQL table and its Redshift table as two multisets of typed rows, read by other drivers.
 
 PyMySQL reads one side and psycopg the other; the program's own drivers, type map and SQL have no
-part in it. What a value should have become is the demo's knowledge, widened here to every type.
+part in it. What a value should have become is written here once more, value by value.
 The columns are those that MySQL has now: a column more in the target is a failure of its own.
 """
 
 from __future__ import annotations
 
+import datetime as dt
+import struct
+from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
-from decimal import Decimal
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from s3rs_async.demo import compare as demo
-from s3rs_async.demo.tables import DemoTable
+from s3rs_async.demo.compare import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from s3rs_async.sandbox import Box
 
-_BLOBS = ("TINYBLOB", "BLOB", "MEDIUMBLOB", "LONGBLOB")
+Change = Callable[[Any], Any]
+Row = tuple[Any, ...]
+_DIGITS = 38
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Rows in all at the source, and the keys (or whole rows) that only one side has."""
+
+    rows: int
+    missing: list[Row]
+    extra: list[Row]
 
 
 def mysql(url: str, statement: str, *, script: tuple[str, ...] = ()) -> tuple[tuple[Any, ...], ...]:
     """Run a statement as an application does, each for itself; its rows."""
-    with closing(demo.connect(url)) as connection, connection.cursor() as cursor:
+    with closing(connect(url)) as connection, connection.cursor() as cursor:
         connection.autocommit(True)
         cursor.execute("SET sql_mode = 'NO_UNSIGNED_SUBTRACTION,ALLOW_INVALID_DATES'")
         for each in (*script, statement):
@@ -47,7 +59,7 @@ def redshift(url: str, statement: str) -> list[tuple[Any, ...]]:
 
 def difference(
     box: Box, table: str, *, source: str | None = None, key: tuple[str, ...] = ()
-) -> demo.Difference:
+) -> Difference:
     """Read both sides whole; `source` is the MySQL server's URL where it is not the sandbox's."""
     url = source or box.mysql.url
     schema, _, name = table.partition(".")
@@ -56,13 +68,18 @@ def difference(
         f"`{column}` * 1e0" if kind.startswith("FLOAT") else f"`{column}`"
         for column, kind, _ in columns
     )
-    changes = [(i, change) for i, change in enumerate(map(_expected, columns)) if change]
     ours = mysql(url, f"SELECT {selected} FROM `{schema}`.`{name}`")
     names = ", ".join(f'"{column.lower()}"' for column, _, _ in columns)
     theirs = redshift(box.redshift.url, f"SELECT {names} FROM {schema}.{name.lower()}")
     assert target_columns(box, table) == {column.lower() for column, _, _ in columns}
-    shape = DemoTable(name, columns, key, 0.0, keeps_deleted=False)
-    return demo._differ([demo._changed(row, changes) for row in ours], theirs, shape)
+    changes = [(i, change) for i, change in enumerate(map(_expected, columns)) if change]
+    left, right = Counter(_changed(row, changes) for row in ours), Counter(theirs)
+    places = [[column for column, _, _ in columns].index(part) for part in key]
+    return Difference(
+        len(ours),
+        _keys((left - right).elements(), places),
+        _keys((right - left).elements(), places),
+    )
 
 
 def assert_equal(
@@ -100,14 +117,37 @@ def _columns(url: str, schema: str, name: str) -> tuple[tuple[str, str, str], ..
     return tuple((str(column), str(kind).upper(), "") for column, kind in found)
 
 
-def _expected(column: tuple[str, str, str]) -> Callable[[object], object] | None:
-    kind = column[1].partition("(")[0]
-    if kind in _BLOBS:
-        return demo._hex
-    if kind == "DECIMAL" and int(column[1].partition("(")[2].partition(",")[0]) > 38:
-        return _plain_text
-    return demo._expected(column)
+def _keys(rows: Any, places: list[int]) -> list[Row]:
+    return [tuple(row[place] for place in places) if places else row for row in rows]
 
 
-def _plain_text(value: object) -> object:
-    return f"{value:f}" if isinstance(value, Decimal) else value
+def _changed(row: Row, changes: list[tuple[int, Change]]) -> Row:
+    values = list(row)
+    for index, change in changes:
+        if values[index] is not None:
+            values[index] = change(values[index])
+    return tuple(values)
+
+
+def _expected(column: tuple[str, str, str]) -> Change | None:
+    """What a value of this column should have become in Redshift; None: the same."""
+    kind = column[1].partition("(")[0].partition(" ")[0]
+    if kind == "DECIMAL" and int(column[1].partition("(")[2].partition(",")[0]) > _DIGITS:
+        return lambda value: f"{value:f}"
+    if kind.endswith(("BINARY", "BLOB")):
+        return bytes.hex
+    return _CHANGES.get(kind)
+
+
+def _possible(value: Any) -> Any:
+    return value if isinstance(value, dt.date) else None  # the driver leaves impossible dates text
+
+
+_CHANGES: dict[str, Change] = {
+    "DATE": _possible,
+    "DATETIME": _possible,
+    "TIMESTAMP": _possible,
+    "TIME": lambda value: value // dt.timedelta(microseconds=1),
+    "FLOAT": lambda value: struct.unpack("f", struct.pack("f", value))[0],
+    "BIT": lambda value: int.from_bytes(value, "big"),
+}
