@@ -231,6 +231,8 @@ class _Table:
             plan = await plan_table(self.line, self.request.table)
             bound = await fix_bound(self.line.source, plan.read)
         self.meter.notes += filter(None, [plan.read.reason, *plan.read.warnings, bound.reason])
+        if plan.read.strategy is Strategy.FULL_SYNC or base is None or base.state.position is None:
+            self.meter.expected_rows = plan.read.source.estimated_rows
         line = self.line
         job = Extraction(
             pipeline=line.pipeline,

@@ -36,6 +36,7 @@ async def read_table(session: Session, table: TableName) -> SourceTable:
         primary=bool(keys) and keys[0][0] == "PRIMARY",
         indexes=tuple((name, tuple(parts)) for name, _, parts in indexes),
         engine=found[0][0],
+        estimated_rows=int(found[0][2]) if found[0][2] else None,
     )
 
 

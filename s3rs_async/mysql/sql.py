@@ -156,8 +156,8 @@ def _compared(rule: Rule, sign: str, value: str) -> str:
 
 
 def table_facts(name: TableName) -> str:
-    """Engine and kind of a table; no row if the user cannot see it."""
-    return f"SELECT ENGINE, TABLE_TYPE FROM information_schema.TABLES WHERE {_is(name)}"
+    """Engine, kind and rough row count of a table; no row if the user cannot see it."""
+    return f"SELECT ENGINE, TABLE_TYPE, TABLE_ROWS FROM information_schema.TABLES WHERE {_is(name)}"
 
 
 def table_names(schema: str) -> str:

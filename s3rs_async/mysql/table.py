@@ -51,6 +51,7 @@ class SourceTable:
     primary: bool
     indexes: tuple[tuple[str, tuple[str | None, ...]], ...]
     engine: str | None
+    estimated_rows: int | None = None
 
     def leads(self, name: str) -> bool:
         """Whether an index begins with the column."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +55,20 @@ LOCAL = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
 
 
 @pytest.fixture
-async def server(tmp_path_factory: Any, request: Any) -> AsyncIterator[tuple[Any, Path]]:
-    folder = tmp_path_factory.mktemp("tls")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
-    pem = certificate(folder, request.param)
-    for file in folder.iterdir():
-        file.chmod(0o644)
-    flags = [f"--ssl-cert={pem}", f"--ssl-key={folder / 'key.pem'}"]
+def pem(request: Any) -> Iterator[Path]:
+    """A certificate and its key where the server's user, whoever that is, can read them."""
+    with tempfile.TemporaryDirectory(prefix="s3rs-tls-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        made = certificate(folder, request.param)
+        for file in folder.iterdir():
+            file.chmod(0o644)
+        yield made
+
+
+@pytest.fixture
+async def server(pem: Path) -> AsyncIterator[tuple[Any, Path]]:
+    flags = [f"--ssl-cert={pem}", f"--ssl-key={pem.with_name('key.pem')}"]
     async with mariadb.private(flags=flags) as server:
         yield server, pem
 
@@ -86,7 +93,7 @@ async def cipher(of: Source) -> str | None:
         return name
 
 
-@pytest.mark.parametrize("server", [LOCAL], indirect=True)
+@pytest.mark.parametrize("pem", [LOCAL], indirect=True)
 async def test_a_verified_connection_is_encrypted(server: tuple[Any, Path]) -> None:
     running, pem = server
     assert await cipher(source(running, "verify", pem))
@@ -96,7 +103,7 @@ async def test_a_verified_connection_is_encrypted(server: tuple[Any, Path]) -> N
         await cipher(source(running, "verify", None))
 
 
-@pytest.mark.parametrize("server", [x509.DNSName("elsewhere.example")], indirect=True)
+@pytest.mark.parametrize("pem", [x509.DNSName("elsewhere.example")], indirect=True)
 async def test_a_certificate_for_another_name_is_refused(server: tuple[Any, Path]) -> None:
     running, pem = server
     with pytest.raises(ConfigError, match="certificate was refused") as caught:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pwd
+import re
 import secrets
 import shutil
 import signal
@@ -90,9 +91,14 @@ def living(folder: Path) -> list[str]:
 def left(place: Path, within: float = 5.0) -> list[str]:
     """What is still there when the time is up."""
     until = time.monotonic() + within
-    while (found := [*living(place), *map(str, place.iterdir())]) and time.monotonic() < until:
+    while (found := [*living(place), *_files(place)]) and time.monotonic() < until:
         time.sleep(0.05)
     return found
+
+
+def _files(place: Path) -> list[str]:
+    """All but the file by which `tempfile` tries a folder: a signal may cut that in two."""
+    return [str(path) for path in place.iterdir() if not re.fullmatch(r"[a-z0-9_]{8}", path.name)]
 
 
 def exported(process: subprocess.Popen[str]) -> dict[str, str]:
