@@ -29,8 +29,10 @@ async def main(rows: int, runs: int, output: Path | None) -> None:
     figures = []
     async with Sandbox() as box:
         environment = box.environment
-        with connect(environment["S3RS_SANDBOX_MYSQL_URL"]) as source, source.cursor() as cursor:
-            cursor.execute("SET sql_mode = 'NO_UNSIGNED_SUBTRACTION'")
+        with connect(box.mysql.url) as source, source.cursor() as cursor:
+            cursor.execute(
+                "SET sql_mode = 'NO_UNSIGNED_SUBTRACTION', optimizer_switch = 'derived_merge=off'"
+            )
             for run in range(runs):
                 cursor.execute(f"CREATE DATABASE {DATABASE}" if run == 0 else "SELECT 1")
                 cursor.execute(WIDE.ddl.replace(WIDE.name, f"run_{run}"))

@@ -1,7 +1,8 @@
 """Two tables, one in MySQL and one in the stand-in, compared row by row, every value of each.
 
-Nothing of the product's own reading is used. Each server writes its rows as canonical text by the
-columns' types (lengths and NULL marked, zero dates as the NULL they become, bytes as hex) and sends
+Nothing of the product's own reading is used, and the stand-in is looked into from behind, at its
+PostgreSQL. Each server writes its rows as canonical text by the
+columns' types (ends and NULL marked, zero dates as the NULL they become, bytes as hex) and sends
 its digest; floating point is sent as it is. What a MySQL value should have become is so written a
 second time, from the documents. Rows are paired by all they are, so a row twice, a row missing and
 a row changed are each seen; where a table has a key, what differs is named by it.
@@ -12,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
@@ -20,6 +21,7 @@ import asyncpg
 import pymysql
 import pymysql.cursors
 
+from ..sandbox import Box
 from .tables import DATABASE, DemoTable
 
 Row = tuple[object, ...]
@@ -49,24 +51,30 @@ class Difference:
         self.extra += other.extra
 
 
-async def compare(table: DemoTable, environment: Mapping[str, str]) -> Difference:
-    """Read both sides whole and compare them."""
+async def compare(table: DemoTable, box: Box) -> Difference:
+    """Read both sides whole and compare them, two spans of keys at a time."""
     found = Difference()
-    target = await asyncpg.connect(environment["S3RS_SANDBOX_REDSHIFT_URL"])
+    with connect(box.mysql.url) as source:
+        spans = await asyncio.to_thread(_spans, source, table)
+    async with asyncio.TaskGroup() as tasks:
+        for each in (spans[::2], spans[1::2]):
+            tasks.create_task(_compare(table, box, each, found), name=table.name)
+    return found
+
+
+async def _compare(table: DemoTable, box: Box, spans: list[str], found: Difference) -> None:
+    behind = box.redshift.postgres
+    target = await asyncpg.connect(
+        host=str(behind.socket_folder), user=behind.user, database=box.redshift.database
+    )
     try:
-        with connect(environment["S3RS_SANDBOX_MYSQL_URL"]) as source:
-            for clause in await asyncio.to_thread(_spans, source, table):
-                ours = asyncio.to_thread(_source_rows, source, table, clause)
-                async with asyncio.TaskGroup() as both:
-                    reading = both.create_task(ours, name="mysql")
-                    fetching = both.create_task(
-                        _target_rows(target, table, clause), name="redshift"
-                    )
-                part = await asyncio.to_thread(_differ, reading.result(), fetching.result(), table)
-                found.add(part)
+        with connect(box.mysql.url) as source:
+            for clause in spans:
+                ours = await asyncio.to_thread(_source_rows, source, table, clause)
+                theirs = await _target_rows(target, table, clause)
+                found.add(await asyncio.to_thread(_differ, ours, theirs, table))
     finally:
         await target.close()
-    return found
 
 
 def connect(url: str) -> pymysql.Connection[pymysql.cursors.Cursor]:
@@ -133,47 +141,46 @@ def _narrowed(row: Row, places: list[int]) -> Row:
 
 
 def _source_digest(table: DemoTable) -> str:
-    texts = [
-        _SOURCE_TEXT.get(_kind(kind), "{}").format(f"`{name}`")
+    texts = ", ".join(
+        f"IFNULL({_SOURCE_TEXT.get(_kind(kind), '{0}').format(f'`{name}`')}, CHAR(2))"
         for name, kind, _ in table.columns
         if name not in _floats(table)
-    ]
-    marked = ", ".join(f"COALESCE(CONCAT(LENGTH({text}), ':', {text}), '~')" for text in texts)
-    return f"MD5(CONCAT({marked}))"
+    )
+    return f"MD5(CONCAT_WS(CHAR(1), {texts}))"
 
 
 def _target_digest(table: DemoTable) -> str:
-    texts = [
-        _TARGET_TEXT.get(_kind(kind), "{}::varchar").format(f'"{name}"')
+    texts = " || chr(1) || ".join(
+        f"COALESCE({_target_text(name, kind)}, chr(2))"
         for name, kind, _ in table.columns
         if name not in _floats(table)
-    ]
-    marked = " || ".join(f"COALESCE(OCTET_LENGTH({t})::varchar || ':' || {t}, '~')" for t in texts)
-    return f"MD5({marked})"
+    )
+    return f"MD5({texts})"
+
+
+def _target_text(name: str, kind: str) -> str:
+    if _kind(kind) not in ("DATETIME", "TIMESTAMP"):
+        return f'"{name}"::text'
+    digits = kind.partition("(")[2][:1] if kind[len(_kind(kind)) :].startswith("(") else ""
+    fraction = f".FF{digits}" if digits else ""
+    return f"TO_CHAR(\"{name}\", 'YYYY-MM-DD HH24:MI:SS{fraction}')"
 
 
 def _kind(column_type: str) -> str:
     return column_type.partition("(")[0].partition(" ")[0]
 
 
-_MOMENT = (
-    "IF(MONTH({0}) = 0 OR DAYOFMONTH({0}) = 0, NULL, DATE_FORMAT({0}, '%Y-%m-%d %H:%i:%s.%f'))"
-)
+_POSSIBLE = "IF(DAYOFMONTH({0}) * MONTH({0}) = 0, NULL, {0})"
 _SOURCE_TEXT = {
-    "DATE": "IF(MONTH({0}) = 0 OR DAYOFMONTH({0}) = 0, NULL, DATE_FORMAT({0}, '%Y-%m-%d'))",
-    "DATETIME": _MOMENT,
-    "TIMESTAMP": _MOMENT,
+    "DATE": _POSSIBLE,
+    "DATETIME": _POSSIBLE,
+    "TIMESTAMP": _POSSIBLE,
     "TIME": "CAST(TIME_TO_SEC({0}) * 1000000 AS SIGNED)",
     "BINARY": "LOWER(HEX({0}))",
     "VARBINARY": "LOWER(HEX({0}))",
     "BIT": "({0} + 0)",
 }
-_TARGET_TEXT = {
-    "DATE": "TO_CHAR({0}, 'YYYY-MM-DD')",
-    "DATETIME": "TO_CHAR({0}, 'YYYY-MM-DD HH24:MI:SS.US')",
-    "TIMESTAMP": "TO_CHAR({0}, 'YYYY-MM-DD HH24:MI:SS.US')",
-}
-"""What a value is called on each side, so that equal values have equal names and no others do."""
+"""What a MySQL value is called where that is not its own text: what it has to be in Redshift."""
 
 
 def _differ(source: list[Row], target: list[Row], table: DemoTable) -> Difference:

@@ -28,11 +28,13 @@ if TYPE_CHECKING:
 class Application:
     """Y7 and Y8: what makes room, what brings the rows, and how many rows must have come.
 
-    `expected` counts, from the stage alone, the rows that `insert` has to report.
+    `expected` counts, from the stage alone, the rows that must have come. Where that is every row
+    of the stage, `insert_all` brings them; `insert` brings one version of each key, and sorts.
     """
 
     delete: str | None
     insert: str
+    insert_all: str
     expected: str
 
     @property
@@ -49,6 +51,7 @@ def application(manifest: Manifest) -> Application:
     return Application(
         delete=_delete(manifest.mode, target, stage, key),
         insert=_insert(manifest, target, stage),
+        insert_all=_insert_all(manifest, target, stage),
         expected=_expected(manifest, stage),
     )
 
@@ -91,16 +94,21 @@ def _deduplicates(manifest: Manifest) -> bool:
     return bool(manifest.merge_key) and manifest.mode is not Mode.APPEND
 
 
-def _insert(manifest: Manifest, target: TableName, stage: str) -> str:
+def _insert_all(manifest: Manifest, target: TableName, stage: str) -> str:
     columns = sql.names(column.name for column in manifest.columns)
-    into = f"INSERT INTO {sql.qualified(target)} ({columns})"
+    return f"INSERT INTO {sql.qualified(target)} ({columns}) SELECT {columns} FROM {stage}"
+
+
+def _insert(manifest: Manifest, target: TableName, stage: str) -> str:
     if not _deduplicates(manifest):
-        return f"{into} SELECT {columns} FROM {stage}"
+        return _insert_all(manifest, target, stage)
+    columns = sql.names(column.name for column in manifest.columns)
     key = sql.names(manifest.merge_key)
     order = f"{sql.quote(manifest.cursor)} DESC NULLS LAST" if manifest.cursor else key
     rank = sql.quote(_unused("s3rs_rank", {sql.fold(c.name) for c in manifest.columns}))
     return (
-        f"{into} SELECT {columns} FROM (SELECT {columns},"
+        f"INSERT INTO {sql.qualified(target)} ({columns})"
+        f" SELECT {columns} FROM (SELECT {columns},"
         f" ROW_NUMBER() OVER (PARTITION BY {key} ORDER BY {order}) AS {rank}"
         f" FROM {stage}) AS latest WHERE {rank} = 1"
     )

@@ -207,7 +207,8 @@ async def _apply(session: Session, manifest: Manifest, wait: float) -> tuple[int
     work = application(manifest)
     expected = int(await session.value(work.expected))
     deleted = 0 if work.delete is None else await session.execute(work.delete, timeout=wait)
-    inserted = await session.execute(work.insert, timeout=wait)
+    insert = work.insert_all if expected == manifest.rows else work.insert
+    inserted = await session.execute(insert, timeout=wait)
     _check_count(manifest, "inserted", inserted, expected)
     if manifest.mode is Mode.REPLACE:
         left = int(await session.value(sql.count(sql.qualified(manifest.target.table))))

@@ -67,7 +67,7 @@ ALL = [
 @pytest.mark.parametrize("batch", ALL)
 def test_every_statement_parses_and_names_every_column(batch: Manifest) -> None:
     work = application(batch)
-    for text in (*work.statements, work.expected):
+    for text in (*work.statements, work.insert_all, work.expected):
         parsed = sqlglot.parse_one(text, read="redshift")
         assert not isinstance(parsed, exp.Command)
     insert = sqlglot.parse_one(work.insert, read="redshift")
