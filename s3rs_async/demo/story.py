@@ -71,28 +71,29 @@ async def run_demo(*, rows: int, json_path: Path | None, keep: bool) -> int:
 
 async def _play(story: Story) -> None:
     await _fill(story)
-    await _synced(story, "first sync")
+    await _synced(story, "first sync", story.names)
     _change(story)
-    await _synced(story, "changed and synced")
+    await _synced(story, "changed and synced", story.names)
+    wide = [f"{DATABASE}.{WIDE}"]
     async with mid_upload(story.environment) as moment:
         _touch(story, "uploading")
-        await sync_killed(story.names, story.environment, story.box.folder, moment)
+        await sync_killed(wide, story.environment, story.box.folder, moment)
     say("a sync was killed with SIGKILL in mid-upload")
-    await _synced(story, "after a kill mid-upload")
+    await _synced(story, "after a kill mid-upload", wide)
     async with mid_load(story.environment) as moment:
         _touch(story, "loading")
-        await sync_killed(story.names, story.environment, story.box.folder, moment)
+        await sync_killed(wide, story.environment, story.box.folder, moment)
     say("a sync was killed with SIGKILL in mid-load")
-    await _synced(story, "after a kill mid-load")
+    await _synced(story, "after a kill mid-load", wide)
     since = clock.seconds()
     for table in TABLES:
         story.verified[table.name] = await compare(table, story.box)
     say(f"every row of both ends compared in {clock.seconds() - since:.1f} s")
 
 
-async def _synced(story: Story, title: str) -> None:
+async def _synced(story: Story, title: str, tables: list[str]) -> None:
     since = clock.seconds()
-    report: Json = await sync(story.names, story.environment, story.box.folder)
+    report: Json = await sync(tables, story.environment, story.box.folder)
     story.acts.append(Act(title, clock.seconds() - since, report))
     say(story.acts[-1].line)
 
