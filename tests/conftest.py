@@ -14,12 +14,17 @@ import asyncio
 import os
 import secrets
 import selectors
+import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 for _name in [name for name in os.environ if name.startswith(("S3RS_", "AWS_", "DB_"))]:
     del os.environ[_name]
+
+# A shell's background job is born deaf to Ctrl-C, and its children would be too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import psycopg  # noqa: E402
 import pymysql  # noqa: E402
