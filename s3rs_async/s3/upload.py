@@ -78,8 +78,7 @@ class Upload:
                 self._idle.set()
 
     async def _send(self, number: int, data: bytes) -> CompletedPartTypeDef:
-        crc = base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
-        checksum: Any = {"ChecksumCRC32": crc} if self._checksum else {}
+        checksum: Any = {"ChecksumCRC32": _crc32(data)} if self._checksum else {}
         with translated(self._place, self.key):
             answer = await self._data.upload_part(
                 Bucket=self._place.bucket,
@@ -160,6 +159,10 @@ class Upload:
             except MissingError:
                 return
         raise UnavailableError("parts keep arriving for an aborted upload", key=self.key)
+
+
+def _crc32(data: bytes) -> str:
+    return base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
 
 
 async def stat(client: S3Client, place: Place, key: str) -> Stat | None:
