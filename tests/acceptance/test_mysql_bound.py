@@ -6,85 +6,34 @@ import asyncio
 import contextlib
 import datetime as dt
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pymysql
 import pytest
 
-from s3rs_async.config import SourceConfig
 from s3rs_async.errors import ConfigError
-from s3rs_async.model import Bound, Position, Proof, Strategy, TableName
+from s3rs_async.model import Bound, Position, Proof, Strategy
 from s3rs_async.mysql.bound import fix_bound
-from s3rs_async.mysql.chunk import ReadPlan, choose
+from s3rs_async.mysql.chunk import ReadPlan
 from s3rs_async.mysql.connection import Source
 from s3rs_async.mysql.reader import read_pass
-from s3rs_async.mysql.schema import read_table
 from s3rs_async.sandbox import mariadb
+from tests.acceptance.source import Run, application, configured, plan_of
 
 if TYPE_CHECKING:
     from s3rs_async.sandbox import Box
 
-Run = Callable[[str], tuple[tuple[Any, ...], ...]]
 STAMPED = (
     "CREATE TABLE a (id INT PRIMARY KEY, t {}(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) "
     "ON UPDATE CURRENT_TIMESTAMP(6), KEY (t))"
 )
 
 
-@contextlib.contextmanager
-def application(mysql: Any, database: str, zone: str = "@@GLOBAL.time_zone") -> Iterator[Run]:
-    with pymysql.connect(
-        host=mysql.host,
-        port=mysql.port,
-        user=mysql.user,
-        password=mysql.password,
-        database=database,
-        autocommit=True,
-        init_command=f"SET time_zone={zone}",
-    ) as connection:
-
-        def run(statement: str) -> tuple[tuple[Any, ...], ...]:
-            with connection.cursor() as cursor:
-                cursor.execute(statement)
-                return cursor.fetchall()
-
-        yield run
-
-
-def configured(mysql: Any, **other: Any) -> SourceConfig:
-    settings = {
-        "host": mysql.host,
-        "port": mysql.port,
-        "user": mysql.user,
-        "password": mysql.password,
-        "tls": "off",
-    }
-    return SourceConfig(**(settings | other))
-
-
-@pytest.fixture
-def run(box: Box, database: str) -> Iterator[Run]:
-    with application(box.mysql, database, "'+00:00'") as run:
-        yield run
-
-
 @pytest.fixture
 def other(box: Box, database: str) -> Iterator[Run]:
     with application(box.mysql, database, "'+00:00'") as run:
         yield run
-
-
-@pytest.fixture
-def source(box: Box, database: str) -> Source:
-    """Named as the database, so that tests need one thing less."""
-    return Source(database, configured(box.mysql))
-
-
-async def plan_of(source: Source, **asked: Any) -> ReadPlan:
-    async with source.session(purpose="test") as session:
-        return choose(await read_table(session, TableName(source.name, "a")), **asked)
 
 
 async def ids(source: Source, plan: ReadPlan, at: Position | None, bound: Bound) -> Any:

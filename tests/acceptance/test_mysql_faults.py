@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -14,66 +14,17 @@ import pytest
 
 from s3rs_async.config import SourceConfig
 from s3rs_async.errors import ConfigError, DataError, Error, UnavailableError
-from s3rs_async.model import Strategy, TableName
-from s3rs_async.mysql.chunk import ReadPlan, choose
+from s3rs_async.model import Strategy
 from s3rs_async.mysql.connection import Source, check_driver
 from s3rs_async.mysql.reader import read_pass
-from s3rs_async.mysql.schema import read_table
 from s3rs_async.sandbox import mariadb
+from tests.acceptance.source import Run, application, configured, plan_of
 
 if TYPE_CHECKING:
     from s3rs_async.sandbox import Box
 
-Run = Callable[[str], tuple[tuple[Any, ...], ...]]
 # About 100 MB, made by the server as it goes.
 LONG = "SELECT seq, REPEAT('x', 1000) FROM seq_1_to_100000"
-
-
-def config(mysql: Any, **other: Any) -> SourceConfig:
-    settings = {
-        "host": mysql.host,
-        "port": mysql.port,
-        "user": mysql.user,
-        "password": mysql.password,
-        "tls": "off",
-    }
-    return SourceConfig(**(settings | other))
-
-
-@contextlib.contextmanager
-def application(mysql: Any, database: str | None = None) -> Iterator[Run]:
-    with pymysql.connect(
-        host=mysql.host,
-        port=mysql.port,
-        user=mysql.user,
-        password=mysql.password,
-        database=database,
-        autocommit=True,
-    ) as connection:
-
-        def run(statement: str) -> tuple[tuple[Any, ...], ...]:
-            with connection.cursor() as cursor:
-                cursor.execute(statement)
-                return cursor.fetchall()
-
-        yield run
-
-
-@pytest.fixture
-def run(box: Box, database: str) -> Iterator[Run]:
-    with application(box.mysql, database) as run:
-        yield run
-
-
-@pytest.fixture
-def source(box: Box, database: str) -> Source:
-    """Named as the database, so that tests need one thing less."""
-    return Source(database, config(box.mysql))
-
-
-async def plan_of(source: Source, **asked: Any) -> ReadPlan:
-    async with source.session(purpose="test") as session:
-        return choose(await read_table(session, TableName(source.name, "a")), **asked)
 
 
 async def gone(run: Run, thread: int) -> bool:
@@ -206,7 +157,7 @@ async def test_a_server_that_dies_is_never_the_end_of_the_data(victim: Any, key:
         run("CREATE DATABASE t")
         run(f"CREATE TABLE t.a (id INT {key}, t VARCHAR(1000))")
         run("INSERT INTO t.a SELECT seq, REPEAT('x', 1000) FROM t.seq_1_to_50000")
-        source = Source("t", config(victim))
+        source = Source("t", configured(victim))
         plan = await plan_of(source, strategy=Strategy.FULL_SYNC)
         rows = 0
         async with contextlib.aclosing(read_pass(source, plan, None, None)) as items:
@@ -218,7 +169,7 @@ async def test_a_server_that_dies_is_never_the_end_of_the_data(victim: Any, key:
 
 
 async def test_wrong_credentials_are_told_without_the_password(box: Box) -> None:
-    source = Source("s", config(box.mysql, password="hunter2hunter2"))
+    source = Source("s", configured(box.mysql, password="hunter2hunter2"))
     with pytest.raises(ConfigError, match="refuses the user") as caught:
         async with source.session(purpose="test"):
             pass
@@ -227,7 +178,7 @@ async def test_wrong_credentials_are_told_without_the_password(box: Box) -> None
 
 @pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 1), ("nowhere.invalid", 3306)])
 async def test_a_server_that_is_not_there_is_unavailable(box: Box, host: str, port: int) -> None:
-    source = Source("s", config(box.mysql, host=host, port=port))
+    source = Source("s", configured(box.mysql, host=host, port=port))
     with pytest.raises(UnavailableError, match=f"host={host}"):
         async with source.session(purpose="test"):
             pass
@@ -240,7 +191,7 @@ async def test_a_table_that_may_not_be_read_is_a_matter_of_grants(
     run(f"CREATE USER {database} IDENTIFIED BY 'x'")
     try:
         run(f"GRANT SELECT (id) ON {database}.a TO {database}")
-        poor = Source(database, config(box.mysql, user=database, password="x"))
+        poor = Source(database, configured(box.mysql, user=database, password="x"))
         plan = await plan_of(source)
         with pytest.raises(ConfigError, match="may not read") as caught:
             async for _ in read_pass(poor, plan, None, None):
@@ -321,7 +272,7 @@ async def test_a_certificate_nobody_signed_is_refused_when_it_is_to_be_verified(
 ) -> None:
     broken = tmp_path / "ca.pem"
     broken.write_text("nothing")
-    source = Source("s", config(box.mysql, tls="verify", ca=broken))
+    source = Source("s", configured(box.mysql, tls="verify", ca=broken))
     with pytest.raises(ConfigError, match="CA file"):
         async with source.session(purpose="test"):
             pass

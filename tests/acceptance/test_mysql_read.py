@@ -4,65 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
-import pymysql
 import pytest
 
-from s3rs_async.config import SourceConfig
 from s3rs_async.errors import ConfigError, DataError, SchemaDriftError
-from s3rs_async.model import Bound, Position, Proof, Strategy, TableName
+from s3rs_async.model import Bound, Position, Proof, Strategy
 from s3rs_async.mysql.bound import fix_bound
-from s3rs_async.mysql.chunk import choose
 from s3rs_async.mysql.connection import Source
 from s3rs_async.mysql.reader import read_pass
-from s3rs_async.mysql.schema import read_table
+from tests.acceptance.source import Run, plan_of
 
-if TYPE_CHECKING:
-    from s3rs_async.sandbox import Box
-
-Run = Callable[[str], tuple[tuple[Any, ...], ...]]
 FAR = "2999-01-01 00:00:00"
-
-
-@pytest.fixture
-def run(box: Box, database: str) -> Iterator[Run]:
-    """A connection of the application's own."""
-    mysql = box.mysql
-    with pymysql.connect(
-        host=mysql.host,
-        port=mysql.port,
-        user=mysql.user,
-        password=mysql.password,
-        database=database,
-        autocommit=True,
-        init_command="SET time_zone='+00:00', sql_mode=''",
-    ) as connection:
-
-        def run(statement: str) -> tuple[tuple[Any, ...], ...]:
-            with connection.cursor() as cursor:
-                cursor.execute(statement)
-                return cursor.fetchall()
-
-        yield run
-
-
-@pytest.fixture
-def source(box: Box, database: str) -> Source:
-    """Named as the database, so that tests need one thing less."""
-    mysql = box.mysql
-    config = SourceConfig(
-        host=mysql.host, port=mysql.port, user=mysql.user, password=mysql.password, tls="off"
-    )
-    return Source(database, config)
-
-
-async def plan_of(source: Source, name: str = "a", **asked: Any) -> Any:
-    async with source.session(purpose="test") as session:
-        return choose(await read_table(session, TableName(source.name, name)), **asked)
 
 
 async def read(
