@@ -25,8 +25,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from s3rs_async.errors import ConfigError, Error, UnavailableError
-
+from ..errors import ConfigError, Error, UnavailableError
 from . import mariadb, postgres, s3, tls
 from .box import HOST, Bastion, Box, Redshift
 from .process import Den, Program

@@ -21,8 +21,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3rs_async import clock
-
+from .. import clock
 from . import Sandbox
 from .process import forked
 

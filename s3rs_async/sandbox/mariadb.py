@@ -22,8 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3rs_async.errors import ConfigError, UnavailableError
-
+from ..errors import ConfigError, UnavailableError
 from . import template
 from .process import Den, Process, Program, free_ports, program_path, servant
 

@@ -22,8 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3rs_async.errors import ConfigError
-
+from ..errors import ConfigError
 from . import template
 from .process import Program, enterable, program_path, servant
 

@@ -34,9 +34,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from s3rs_async import clock
-from s3rs_async.errors import ConfigError, UnavailableError
-
+from .. import clock
+from ..errors import ConfigError, UnavailableError
 from .reaper import PREFIX, Reaper, start_time
 
 if TYPE_CHECKING:

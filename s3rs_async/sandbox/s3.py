@@ -25,9 +25,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3rs_async import clock
-from s3rs_async.errors import ConfigError, UnavailableError
-
+from .. import clock
+from ..errors import ConfigError, UnavailableError
 from .process import Program, free_ports, program_path
 
 if TYPE_CHECKING:

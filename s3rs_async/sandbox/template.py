@@ -19,8 +19,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3rs_async.errors import UnavailableError
-
+from ..errors import UnavailableError
 from .process import Program
 
 if TYPE_CHECKING:
