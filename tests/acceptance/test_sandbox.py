@@ -62,15 +62,21 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-def holder(*command: str, **how: object) -> subprocess.Popen[str]:
-    """A process that holds a sandbox, as `s3rs sandbox` does."""
-    return subprocess.Popen(
+@contextlib.contextmanager
+def holder(*command: str, **how: object) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds a sandbox, as `s3rs sandbox` does; gone when the block ends."""
+    with subprocess.Popen(
         [sys.executable, "-c", HOLDER, *command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
         **how,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
 
 
 def living(folder: Path) -> list[str]:
