@@ -257,14 +257,16 @@ class _Table:
     async def _prepare(self, plan: Plan) -> None:
         """Before anything is written: the target must be able to take the rows (X3b)."""
         sql.create_table(plan.target.table, plan.columns)  # refuses names that it would cut
+        limited = plan.mode is Mode.REPLACE and self.request.limit is not None
         if not self.request.load:
+            if limited:  # what the target holds when it is loaded cannot be known now
+                raise _part_of_whole(plan.target)
             return
         async with (await self.door.target()).session() as session:
             head = await ledger.ready(
                 session, plan.target, pipeline=self.line.pipeline, source=str(plan.source)
             )
             await self._check_columns(session, plan.columns)
-            limited = plan.mode is Mode.REPLACE and self.request.limit is not None
             if limited and head is not None and head.rows_total:
                 raise _part_of_whole(plan.target)
 

@@ -187,6 +187,10 @@ def test_a_table_without_a_key_is_read_whole_and_that_is_told(cli: Cli) -> None:
     cli.mysql("DELETE FROM loose WHERE id = 1")
     part = cli.sync("loose", "--limit=1")
     part.fails(2, "--limit would replace the target")
+    stored = cli.sync("loose", "--limit=1", "--backup-only")
+    stored.fails(2, "--limit would replace the target")
+    cli.sync("loose", "--redshift-only").does()
+    assert cli.redshift(f"SELECT count(*) FROM {cli.schema}.loose") == [(3,)]
     cli.sync("loose").does()
     cli.is_equal("loose")
 

@@ -8,6 +8,7 @@ import resource
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
+import aiomysql.connection
 import pyarrow as pa
 import pymysql
 import pytest
@@ -278,5 +279,11 @@ async def test_a_certificate_nobody_signed_is_refused_when_it_is_to_be_verified(
             pass
 
 
-def test_the_driver_has_the_private_parts_that_are_used() -> None:
-    check_driver()
+def test_a_driver_without_a_private_part_that_is_used_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert check_driver() is None
+    monkeypatch.delattr(aiomysql.connection.Connection, "_execute_command")
+    with pytest.raises(ConfigError, match="aiomysql") as caught:
+        check_driver()
+    assert caught.value.context["missing"] == "_execute_command"
