@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING
 
 from .. import clock
 from . import Sandbox
-from .process import forked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +60,7 @@ async def _run(command: tuple[str, ...], environment: dict[str, str], den: Den) 
     told: list[signal.Signals] = []
     with _handled(told.append):  # before there is a child, or a signal could end us but not it
         try:
-            child = forked(
+            child = den.fork(
                 command, signal.SIGKILL, env=environment, process_group=None if shared else 0
             )
         except FileNotFoundError:
@@ -70,8 +69,6 @@ async def _run(command: tuple[str, ...], environment: dict[str, str], den: Den) 
         except OSError as error:
             sys.stderr.write(f"{command[0]}: {error.strerror}\n")
             return _NOT_RUNNABLE
-        if not shared:
-            den.watch(child.pid)
         code = await _ended(child, told, shared=shared)
     return code if code >= 0 else _SIGNALLED - code
 

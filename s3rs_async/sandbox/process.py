@@ -176,15 +176,23 @@ class Den:
     def start(self, program: Program) -> Process:
         """Start a program in the den."""
         log = self.folder / "log" / f"{program.name.replace(' ', '-')}-{len(self.processes)}.log"
-        popen = _spawn(program, log, self.folder)
-        self.watch(popen.pid, program.stop_signal)
+        popen = self._spawn(program, log)
         process = Process(program, popen, log)
         self.processes.append(process)
         return process
 
-    def watch(self, pid: int, stop_signal: int = signal.SIGKILL) -> None:
-        """Let the reaper end a process group too, when we cannot."""
-        self._reaper.tell("group", pid, int(stop_signal), start_time(pid))
+    def fork(
+        self,
+        command: Sequence[str | Path],
+        stop_signal: int,
+        **how: Any,  # noqa: ANN401 - Popen's own
+    ) -> subprocess.Popen[bytes]:
+        """Popen for a child that dies with us, and the process group that it leads with it."""
+
+        def announce(pid: int) -> None:
+            self._reaper.tell("group", pid, int(stop_signal), start_time(pid))
+
+        return _forked(command, dying_with_us(stop_signal, announce), how)
 
     def forget(self, pid: int) -> None:
         """The process group has ended."""
@@ -225,6 +233,33 @@ class Den:
         shutil.rmtree(self.folder, ignore_errors=True)
         self._reaper.dismiss()
 
+    def _spawn(self, program: Program, log: Path) -> subprocess.Popen[bytes]:
+        account: dict[str, Any] = {}
+        if program.account:
+            uid, gid = program.account.uid, program.account.gid
+            account = {"user": uid, "group": gid, "extra_groups": []}
+        passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
+        passed["TMPDIR"] = str(self.folder / "tmp")
+        try:
+            with log.open("ab") as output, _standard_input(program) as source:
+                return self.fork(
+                    program.command,
+                    program.stop_signal,
+                    stdin=source,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env={**passed, **program.environment},
+                    cwd=self.folder,
+                    start_new_session=True,
+                    **account,
+                )
+        except OSError as error:
+            raise UnavailableError(
+                f"{program.name} cannot be started",
+                program=str(program.command[0]),
+                cause=str(error),
+            ) from error
+
 
 def servant() -> Account | None:
     """Whom a server that refuses root runs as; nobody special where we are an ordinary user."""
@@ -260,61 +295,42 @@ def enterable(path: Path) -> bool:
     )
 
 
-def dying_with_us(stop_signal: int) -> Callable[[], None]:
-    """What a child does before its program: ask the kernel to end it when we end."""
+def dying_with_us(stop_signal: int, announce: Callable[[int], None]) -> Callable[[], None]:
+    """What a child does before its program: have the kernel end it when we end, and be known.
+
+    The child itself announces its process group. If we did so after the fork, a program that had
+    children of its own before we were on again would leave them behind when we are killed then.
+    """
     parent = os.getpid()
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
     def run() -> None:
         if prctl:
             prctl(_PR_SET_PDEATHSIG, int(stop_signal))
+        if os.getpgrp() == os.getpid():
+            announce(os.getpid())
         if os.getppid() != parent:
             os._exit(_ORPHANED)
 
     return run
 
 
-def forked(command: Sequence[str | Path], stop_signal: int, **how: Any) -> subprocess.Popen[bytes]:  # noqa: ANN401
-    """Popen for a child that dies with us."""
+def _forked(
+    command: Sequence[str | Path], before: Callable[[], None], how: Mapping[str, Any]
+) -> subprocess.Popen[bytes]:
     if threading.current_thread() is not threading.main_thread():
         raise ConfigError(
             "only the main thread may start private servers",
             hint="a child dies with the thread that forked it",
         )
     with warnings.catch_warnings():
-        # Newer Pythons warn of preexec_fn beside threads; ours takes no lock and allocates nothing.
+        # Newer Pythons warn of preexec_fn beside threads; ours takes no lock that they could hold.
         warnings.simplefilter("ignore", DeprecationWarning)
         return subprocess.Popen(
             [str(part) for part in command],
-            preexec_fn=dying_with_us(stop_signal),  # noqa: PLW1509 - nothing else runs after setuid
+            preexec_fn=before,  # noqa: PLW1509 - nothing else runs after setuid
             **how,
         )
-
-
-def _spawn(program: Program, log: Path, folder: Path) -> subprocess.Popen[bytes]:
-    account: dict[str, Any] = {}
-    if program.account:
-        uid, gid = program.account.uid, program.account.gid
-        account = {"user": uid, "group": gid, "extra_groups": []}
-    passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
-    passed["TMPDIR"] = str(folder / "tmp")
-    try:
-        with log.open("ab") as output, _standard_input(program) as source:
-            return forked(
-                program.command,
-                program.stop_signal,
-                stdin=source,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**passed, **program.environment},
-                cwd=folder,
-                start_new_session=True,
-                **account,
-            )
-    except OSError as error:
-        raise UnavailableError(
-            f"{program.name} cannot be started", program=str(program.command[0]), cause=str(error)
-        ) from error
 
 
 def _standard_input(program: Program) -> contextlib.AbstractContextManager[IO[bytes] | int]:

@@ -330,6 +330,21 @@ def test_nothing_is_left_of_a_command_or_its_children_after_sigkill(place: Path)
         assert left(place) == []
 
 
+def test_nothing_is_left_when_we_are_killed_before_we_know_of_the_fork(place: Path) -> None:
+    script = (
+        "import os, time; from s3rs_async.sandbox.process import Den\n"
+        "den = Den(); os.register_at_fork(after_in_parent=lambda: time.sleep(1000))\n"
+        "den.fork(['sh', '-c', 'sleep 1000 & echo here; sleep 1001'], 9, process_group=0,\n"
+        "         cwd=den.folder)"
+    )
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "here\n"
+        assert len(living(place)) == 3
+        process.kill()
+        assert left(place) == []
+
+
 def test_a_forked_child_with_our_end_of_the_pipe_does_not_fool_the_reaper(place: Path) -> None:
     script = (
         "import os, time; from s3rs_async.sandbox.process import Den, Program\n"
