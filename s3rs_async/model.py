@@ -17,7 +17,17 @@ class Strategy(StrEnum):
     """How change is found at the source."""
 
     HYBRID = "hybrid"
+    TIMESTAMP_ONLY = "timestamp_only"
+    ID_ONLY = "id_only"
     FULL_SYNC = "full_sync"
+
+
+class CursorFormat(StrEnum):
+    """How a cursor tells time: by the column's own type, or as a whole number since 1970."""
+
+    COLUMN = "column"
+    UNIX = "unix"
+    UNIX_MS = "unix_ms"
 
 
 class Mode(StrEnum):
@@ -55,6 +65,38 @@ class TableName:
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class TableKeys:
+    """How the target lays a table out when it is made: by which columns it is cut and sorted."""
+
+    distkey: str | None = None
+    sortkey: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpec:
+    """What is asked for one table. None: decided from what the table is.
+
+    `target` is where its rows go: a table name, with its schema or without. `key` are the columns
+    that rows are merged by, `id` the column that breaks ties of the cursor, or is the cursor of
+    `id_only`. `where` is a condition of MySQL's, `lookback` are seconds that are read again below
+    the position, `cursor_time_zone` overrides the source's.
+    """
+
+    table: TableName
+    target: str | None = None
+    strategy: Strategy | None = None
+    cursor: str | None = None
+    id: str | None = None
+    format: CursorFormat = CursorFormat.COLUMN
+    key: tuple[str, ...] | None = None
+    mode: Mode | None = None
+    where: str | None = None
+    lookback: float = 0.0
+    cursor_time_zone: str | None = None
+    keys: TableKeys = TableKeys()
 
 
 @dataclass(frozen=True, slots=True)

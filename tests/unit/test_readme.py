@@ -6,7 +6,8 @@ import re
 import shutil
 from pathlib import Path
 
-from s3rs_async.config import _ENVIRONMENT, Connections, load_connections
+from s3rs_async.config import Connections, load_connections
+from s3rs_async.config.connections import _ENVIRONMENT
 from s3rs_async.errors import ExitCode
 
 ROOT = Path(__file__).parents[2]

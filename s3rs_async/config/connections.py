@@ -15,8 +15,8 @@ from typing import Annotated, Literal, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from .document import Document, Loc, read_document
-from .errors import ConfigError
+from ..document import Document, Loc, read_document
+from ..errors import ConfigError
 
 Tls = Literal["off", "require", "verify"]
 
