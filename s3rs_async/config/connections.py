@@ -1,39 +1,28 @@
 """Connections, parsed once: YAML or the environment becomes strict frozen models.
 
-After this module nobody validates. It builds nothing: a setting is a value, a component is not.
 Secrets are `SecretStr`; their text leaves only where a driver needs it, and no message quotes a
-value. An unknown key is an error that names its place and the nearest known one.
+value. Where there is no file, environment variables are the tree (v1's way), and what is wrong is
+told by the variable's name instead of a place.
 """
 
 from __future__ import annotations
 
-import difflib
-import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, get_args, get_origin
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr
 
-from ..document import Document, Loc, read_document
+from ..document import Document, Fault, Loc, raise_first, read_document
 from ..errors import ConfigError
+from .strict import Mistake, Strict, faults, nearest, parse
+from .values import File, Zone
 
 Tls = Literal["off", "require", "verify"]
 
 
-def _at_home(path: Path) -> Path:
-    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path's own raises where there is no home
-
-
-File = Annotated[Path, AfterValidator(_at_home)]
-"""A file's path; a leading ~ is this user's home."""
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TunnelConfig(_Strict):
+class TunnelConfig(Strict):
     """A bastion: SSH with a key and a known host, nothing else."""
 
     host: str
@@ -42,9 +31,14 @@ class TunnelConfig(_Strict):
     key: File
     known_hosts: File
 
+    @property
+    def place(self) -> str:
+        """The bastion, as messages name it."""
+        return f"{self.host}:{self.port}"
 
-class SourceConfig(_Strict):
-    """One MySQL or MariaDB server.
+
+class SourceConfig(Strict):
+    """One MySQL or MariaDB server, reached through `tunnel` or, where none is declared, directly.
 
     `cursor_time_zone` is the writers' zone for DATETIME cursors; None: the server's own.
     """
@@ -55,10 +49,11 @@ class SourceConfig(_Strict):
     password: SecretStr = SecretStr("")
     tls: Tls = "verify"
     ca: File | None = None
-    cursor_time_zone: str | None = None
+    cursor_time_zone: Zone | None = None
+    tunnel: TunnelConfig | None = None
 
 
-class TargetConfig(_Strict):
+class TargetConfig(Strict):
     """One Redshift database, reached through `tunnel` or, where none is declared, directly.
 
     `schema` is where tables go; None: a schema named as the source's.
@@ -76,7 +71,7 @@ class TargetConfig(_Strict):
     tunnel: TunnelConfig | None = None
 
 
-class S3Config(_Strict):
+class S3Config(Strict):
     """The stage: bucket, prefix, and how to reach them; keys come from the usual AWS places."""
 
     bucket: str
@@ -87,7 +82,7 @@ class S3Config(_Strict):
     secret_key: SecretStr | None = None
 
 
-class Connections(_Strict):
+class Connections(Strict):
     """Everything that can be connected to, by name."""
 
     sources: dict[str, SourceConfig] = Field(min_length=1)
@@ -95,13 +90,38 @@ class Connections(_Strict):
     s3: S3Config
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A connections file and what it says: None where there are faults."""
+
+    document: Document
+    connections: Connections | None
+    faults: list[Fault]
+
+
+def connections_file(folder: Path | None) -> Path | None:
+    """`connections.yml` of the folder, or of `config/` if it is there; None: the environment."""
+    path = (folder or Path("config")) / "connections.yml"
+    return None if folder is None and not path.exists() else path
+
+
+def read_connections(path: Path, environment: Mapping[str, str]) -> Reading:
+    """One connections file with all its faults; ConfigError where it can't be read at all."""
+    document = read_document(path, environment)
+    found, mistakes = parse(Connections, document.value)
+    told = [*document.faults, *faults(mistakes, document)]
+    return Reading(document, None if told else found, told)
+
+
 def load_connections(folder: Path | None, environment: Mapping[str, str]) -> Connections:
     """`connections.yml` of `folder`; with no folder, `config/` here, else the environment (v1)."""
-    path = (folder if folder is not None else Path("config")) / "connections.yml"
-    if folder is None and not path.exists():
+    path = connections_file(folder)
+    if path is None:
         return _from_environment(environment)
-    document = read_document(path, environment)
-    return _parse(document.value, document)
+    reading = read_connections(path, environment)
+    raise_first(reading.faults)
+    assert reading.connections is not None  # without faults there are some
+    return reading.connections
 
 
 def one_of(kind: str, names: list[str], wanted: str | None) -> str:
@@ -114,9 +134,7 @@ def one_of(kind: str, names: list[str], wanted: str | None) -> str:
         raise ConfigError(
             f"there are several {kind}s", names=", ".join(names), hint=f"name one with --{kind}"
         )
-    near = difflib.get_close_matches(wanted, names, 1)
-    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names)}"
-    raise ConfigError(f"unknown {kind}", name=wanted, hint=hint)
+    raise ConfigError(f"unknown {kind}", name=wanted, hint=nearest(wanted, names))
 
 
 _ENVIRONMENT: Mapping[str, Loc] = {
@@ -126,6 +144,11 @@ _ENVIRONMENT: Mapping[str, Loc] = {
     "DB_PASSWORD": ("sources", "default", "password"),
     "DB_TLS": ("sources", "default", "tls"),
     "DB_CA": ("sources", "default", "ca"),
+    "SSH_BASTION_HOST": ("sources", "default", "tunnel", "host"),
+    "SSH_BASTION_PORT": ("sources", "default", "tunnel", "port"),
+    "SSH_BASTION_USER": ("sources", "default", "tunnel", "user"),
+    "SSH_BASTION_KEY_PATH": ("sources", "default", "tunnel", "key"),
+    "SSH_BASTION_KNOWN_HOSTS": ("sources", "default", "tunnel", "known_hosts"),
     "S3_BUCKET_NAME": ("s3", "bucket"),
     "S3_PREFIX": ("s3", "prefix"),
     "S3_REGION": ("s3", "region"),
@@ -163,57 +186,23 @@ def _from_environment(environment: Mapping[str, str]) -> Connections:
             for key in loc[:-1]:
                 branch = branch.setdefault(str(key), {})  # type: ignore[assignment]
             branch[str(loc[-1])] = environment[name]
-    return _parse(tree, None)
+    found, mistakes = parse(Connections, tree)
+    if found is None:
+        raise _told_of_variable(mistakes[0], len(mistakes) - 1)
+    return found
 
 
-def _parse(value: object, document: Document | None) -> Connections:
-    try:
-        return Connections.model_validate(value)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise _told(first["loc"], first["type"], first["msg"], document) from None
-
-
-def _told(loc: Loc, kind: str, message: str, document: Document | None) -> ConfigError:
-    if document is None:
-        return _told_of_variable(loc, kind, message)
-    where = {"at": document.place(loc)}
-    key = ".".join(map(str, loc)) or None
-    if kind == "extra_forbidden":
-        near = difflib.get_close_matches(str(loc[-1]), _known_keys(loc[:-1]), 1)
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(_known_keys(loc[:-1]))}"
-        return ConfigError("unknown key", key=key, hint=hint, **where)
-    if kind == "missing":
-        return ConfigError("a key is missing", key=key, hint=f"add {loc[-1]}:", **where)
-    hint = "put it in quotes" if kind == "string_type" else "correct it there"
-    return ConfigError(f"wrong value: {message.lower()}", key=key, hint=hint, **where)
-
-
-def _told_of_variable(loc: Loc, kind: str, message: str) -> ConfigError:
+def _told_of_variable(mistake: Mistake, more: int) -> ConfigError:
     """What is wrong with the environment; where a whole part is missing, its first variable."""
+    loc = mistake.loc
     name = next(name for name, known in _ENVIRONMENT.items() if known[: len(loc)] == loc)
-    if kind != "missing":
-        return ConfigError(f"wrong value: {message.lower()}", variable=name, hint="correct it")
+    if not mistake.missing:
+        return ConfigError(
+            mistake.message, variable=name, more=more or None, hint=mistake.hint
+        )
     return ConfigError(
         "an environment variable is missing",
         variable=name,
+        more=more or None,
         hint=f"set {name}, or write config/connections.yml",
     )
-
-
-def _known_keys(loc: Loc) -> list[str]:
-    """The keys that the model at `loc` has, by walking the models' own fields."""
-    model: type[BaseModel] = Connections
-    for step in loc:
-        fields = {f.alias or name: f.annotation for name, f in model.model_fields.items()}
-        if str(step) in fields:
-            model = _inner_model(fields[str(step)]) or model
-    return [f.alias or name for name, f in model.model_fields.items()]
-
-
-def _inner_model(annotation: object) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if get_origin(annotation) is None:
-        return None
-    return next((m for a in get_args(annotation) if (m := _inner_model(a)) is not None), None)

@@ -1,8 +1,9 @@
 """Sessions on one target: the only door to it, through its tunnel wherever one is declared.
 
-`open_target` holds the tunnel; `Target.session` gives a fresh connection and ends it. There is no
-pool: a load's stage, locks and settings live and die with its connection. TLS is checked against
-the cluster's own name although we connect to 127.0.0.1, by a context that puts that name in.
+`Target.session` gives a fresh connection and ends it; the bastion, if the target declares one, is
+connected by the first. There is no pool: a load's stage, locks and settings live and die with its
+connection. TLS is checked against the cluster's own name although we connect to 127.0.0.1, by a
+context that puts that name in.
 
 A session counts as committing from the moment COMMIT is handed to the driver; a connection lost
 from then on is an UnknownOutcomeError, before it an UnavailableError. A session that ends inside
@@ -16,13 +17,14 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
 from ..errors import ConfigError, Error, UnavailableError
+from ..tunnel import open_bastions
 from . import faults, sql
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..config import TargetConfig
-    from .tunnel import Tunnel
+    from ..tunnel import Bastions
 
 CONNECT_SECONDS: Final = 30
 CLOSE_SECONDS: Final = 5
@@ -159,15 +161,13 @@ class Session:
 
 @dataclass(slots=True)
 class Target:
-    """A configured target and, while it is open, its tunnel."""
+    """A configured target, and the bastions through one of which it may have to be reached."""
 
     name: str
     config: TargetConfig
     _tls: ssl.SSLContext | None
+    _bastions: Bastions
     ghosts: deque[int] = field(default_factory=lambda: deque(maxlen=MAX_GHOSTS))
-    _tunnel: Tunnel | None = None
-    _tunnels: AsyncExitStack = field(default_factory=AsyncExitStack)
-    _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
@@ -213,34 +213,31 @@ class Target:
             raise await self._why(error) from error
 
     async def _why(self, error: BaseException) -> Error:
-        refusal = None
-        if self._tunnel is not None and not isinstance(error, ssl.SSLError):
-            refusal = await self._tunnel.refusal()
-        return refusal or faults.unreachable(error, self.name, self.config)
+        refusal, config = None, self.config
+        if config.tunnel is not None and not isinstance(error, ssl.SSLError):
+            refusal = await self._bastions.refusal(config.tunnel, config.host, config.port)
+        return refusal or faults.unreachable(error, self.name, config)
 
     async def _address(self) -> tuple[str, int]:
         """Where to connect: the tunnel's near end, or the host where no tunnel is declared."""
-        if self.config.tunnel is None:
-            return self.config.host, self.config.port
-        from .tunnel import open_tunnel  # noqa: PLC0415 - an idle pass never needs the SSH library
-
-        async with self._opening:
-            if self._tunnel is None or not self._tunnel.is_open():
-                self._tunnel = None
-                await self._tunnels.aclose()
-                self._tunnel = await self._tunnels.enter_async_context(
-                    open_tunnel(self.config.tunnel, self.config.host, self.config.port)
-                )
-            return self._tunnel.address.host, self._tunnel.address.port
+        config = self.config
+        if config.tunnel is None:
+            return config.host, config.port
+        near = await self._bastions.address(config.tunnel, config.host, config.port)
+        return near.host, near.port
 
 
 @asynccontextmanager
-async def open_target(name: str, config: TargetConfig) -> AsyncIterator[Target]:
-    """The target, with its tunnel open if it declares one; sessions end before the tunnel does."""
-    target = Target(name, config, await asyncio.to_thread(_tls, config))
-    async with target._tunnels:  # noqa: SLF001 - one module, one owner
-        await target._address()  # noqa: SLF001
-        yield target
+async def open_target(
+    name: str, config: TargetConfig, bastions: Bastions | None = None
+) -> AsyncIterator[Target]:
+    """The target, connected by its first session, through the bastions given or its own."""
+    tls = await asyncio.to_thread(_tls, config)
+    if bastions is not None:
+        yield Target(name, config, tls, bastions)
+        return
+    async with open_bastions() as own:
+        yield Target(name, config, tls, own)
 
 
 async def _close(connection: Any) -> None:  # noqa: ANN401 - the driver has no types

@@ -33,11 +33,11 @@ from s3rs_async.model import (
     TableName,
     TargetId,
 )
-from s3rs_async.redshift import connection, ledger, sql, tunnel
+from s3rs_async.redshift import connection, ledger, sql
 from s3rs_async.redshift import schema as live
 from s3rs_async.redshift.connection import Session, Target, open_target
 from s3rs_async.redshift.loader import LoadTerms, Order, load
-from s3rs_async.redshift.tunnel import open_tunnel
+from s3rs_async.tunnel import Address, Bastions, open_bastions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
@@ -230,6 +230,13 @@ def line(box: Box, prefix: str, schema: str) -> Line:
 async def opened(line: Line) -> AsyncIterator[Target]:
     async with open_target("standin", line.config) as target:
         yield target
+
+
+def ssh_of(target: Target) -> Any:
+    """The SSH connection that the target's sessions go through."""
+    (bastion,) = target._bastions._known.values()
+    assert bastion.ssh is not None
+    return bastion.ssh._connection
 
 
 async def loaded(line: Line, *orders: Order) -> LedgerHead:
@@ -468,9 +475,8 @@ def test_a_line_cut_in_mid_copy_loads_nothing_and_the_next_load_works(
 
             async def break_it(session: Session) -> None:
                 await asyncio.sleep(EARLY)
-                assert target._tunnel is not None
                 if cut == "tunnel":
-                    target._tunnel._ssh.abort()
+                    ssh_of(target).abort()
                 else:
                     as_owner(f"SELECT pg_terminate_backend({session.backend_pid})")
 
@@ -557,8 +563,7 @@ def test_a_lost_answer_to_commit_is_resolved_by_the_ledger(
                 cuts.append(statement)
                 if arrived:
                     await self._connection.execute(statement)
-                assert target._tunnel is not None
-                target._tunnel._ssh.abort()
+                ssh_of(target).abort()
                 await asyncio.sleep(0.1)
                 return await original(self, statement, *args, **more)
 
@@ -663,12 +668,12 @@ def test_a_name_that_the_certificate_lacks_is_refused(
     run: Run, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The forward leads to the stand-in all the same: only the name is another."""
-    real = line.config.host
+    real, address = line.config.host, Bastions.address
 
-    def astray(config: TunnelConfig, _: str, port: int) -> Any:
-        return open_tunnel(config, real, port)
+    async def astray(bastions: Bastions, tunnel: TunnelConfig, _: str, port: int) -> Address:
+        return await address(bastions, tunnel, real, port)
 
-    monkeypatch.setattr(tunnel, "open_tunnel", astray)
+    monkeypatch.setattr(Bastions, "address", astray)
 
     async def body() -> None:
         line.config = line.config.model_copy(update={"host": "elsewhere.internal"})
@@ -707,7 +712,7 @@ def test_a_target_with_a_tunnel_is_never_reached_without_it(run: Run, line: Line
             pass
         line.config = line.config.model_copy(update={"tunnel": dead})
         with pytest.raises(UnavailableError, match="bastion"):
-            async with opened(line):
+            async with opened(line) as target, target.session():
                 pytest.fail("reached without the tunnel")
 
     run(body())
@@ -751,13 +756,35 @@ def test_a_missing_right_prints_its_grant(run: Run, line: Line, locked: str) -> 
 def test_a_tunnel_that_was_lost_is_opened_again_for_the_next_session(run: Run, line: Line) -> None:
     async def body() -> None:
         async with opened(line) as target:
-            assert target._tunnel is not None
-            before = target._tunnel
-            before._ssh.abort()
-            await before._ssh.wait_closed()
+            async with target.session():
+                before = ssh_of(target)
+            before.abort()
+            await before.wait_closed()
             async with target.session() as session:
                 assert await session.value("SELECT 1") == 1
-            assert target._tunnel is not before
+            assert ssh_of(target) is not before
+
+    run(body())
+
+
+def test_bastions_that_are_lent_are_used_and_stay_open(run: Run, line: Line) -> None:
+    async def body() -> None:
+        async with open_bastions() as bastions:
+            for _ in range(2):
+                async with (
+                    open_target("standin", line.config, bastions) as target,
+                    target.session() as session,
+                ):
+                    assert await session.value("SELECT 1") == 1
+                assert list(bastions.state().values()) == [True]
+
+    run(body())
+
+
+def test_nothing_is_connected_before_the_first_session(run: Run, line: Line) -> None:
+    async def body() -> None:
+        async with opened(line) as target:
+            assert target._bastions.state() == {}
 
     run(body())
 

@@ -1,19 +1,15 @@
-"""A local port that leads through the bastion to one host and port behind it.
+"""One SSH connection to a bastion, and local ports that lead through it.
 
 The bastion must prove itself by a key in the given known_hosts file: that file is read here and
 passed on explicitly, because asyncssh takes None to mean "trust anyone". Only the configured key is
 offered: no agent, no ~/.ssh/config, no password. A peer that falls silent is noticed after three
-unanswered keepalives, 15 s apart; the forward is then closed, its connections break, and `is_open`
-says no. Opening another one is the holder's business (`connection.Target`).
-
-This is not a supervisor: it never reconnects by itself, so a session cannot be moved unseen from
-one connection to another in the middle of a transaction.
+unanswered keepalives, 15 s apart; the connection is then closed with all its ports, and `is_open`
+says no. Opening another one is the holder's business.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +18,6 @@ import asyncssh
 from ..errors import ConfigError, Error, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from ..config import TunnelConfig
@@ -36,70 +31,56 @@ LOOPBACK: Final = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """Where to connect to: the host itself, or the near end of a tunnel."""
+class Ssh:
+    """A connection to a bastion: what leads through it, and what can be asked of it."""
 
-    host: str
-    port: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tunnel:
-    """An open forward: its near end, and what can be asked of it."""
-
-    address: Address
-    far: Address
-    bastion: str
-    _ssh: asyncssh.SSHClientConnection
+    config: TunnelConfig
+    _connection: asyncssh.SSHClientConnection
 
     def is_open(self) -> bool:
-        """Whether the SSH connection still stands."""
-        return not self._ssh.is_closed()
+        """Whether the connection still stands."""
+        return not self._connection.is_closed()
 
-    async def refusal(self) -> Error | None:
+    async def forward(self, host: str, port: int) -> int:
+        """A free local port that leads through the bastion to `host`:`port` from now on."""
+        try:
+            listener = await self._connection.forward_local_port(LOOPBACK, 0, host, port)
+        except (asyncssh.Error, OSError) as error:
+            raise _unreachable(self.config, error) from error
+        return listener.get_port()
+
+    async def refusal(self, host: str, port: int) -> Error | None:
         """Why the far end cannot be reached from the bastion; None if it can."""
-        if not self.is_open():
-            return UnavailableError(
-                "the tunnel was lost",
-                where="tunnel",
-                bastion=self.bastion,
-                hint="it is opened again at the next attempt",
-            )
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                _, writer = await self._ssh.open_connection(self.far.host, self.far.port)
+                _, writer = await self._connection.open_connection(host, port)
         except (asyncssh.Error, OSError, TimeoutError) as error:
             return UnavailableError(
                 "the bastion cannot reach the target",
                 where="tunnel",
-                bastion=self.bastion,
-                target=f"{self.far.host}:{self.far.port}",
+                bastion=self.config.place,
+                target=f"{host}:{port}",
                 reason=_reason(error),
                 hint="check host and port of the target, and that its network lets the bastion in",
             )
         writer.close()
         return None
 
+    async def close(self) -> None:
+        """Say goodbye, or hang up."""
+        self._connection.close()
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._connection.wait_closed()
+        except TimeoutError:
+            pass
+        finally:
+            self._connection.abort()
 
-@asynccontextmanager
-async def open_tunnel(config: TunnelConfig, host: str, port: int) -> AsyncIterator[Tunnel]:
-    """A forward from a free local port, through the bastion, to `host`:`port`."""
-    ssh = await _connect(config)
-    try:
-        listener = await ssh.forward_local_port(LOOPBACK, 0, host, port)
-        near = Address(LOOPBACK, listener.get_port())
-        yield Tunnel(near, Address(host, port), _bastion(config), ssh)
-    finally:
-        await _close(ssh)
 
-
-async def _close(ssh: asyncssh.SSHClientConnection) -> None:
-    ssh.close()
-    try:
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await ssh.wait_closed()
-    except TimeoutError:
-        ssh.abort()
+async def connect(config: TunnelConfig) -> Ssh:
+    """Connect and log in; ConfigError where that will never work as it is configured."""
+    return Ssh(config, await _connect(config))
 
 
 async def _connect(config: TunnelConfig) -> asyncssh.SSHClientConnection:
@@ -125,26 +106,30 @@ async def _connect(config: TunnelConfig) -> asyncssh.SSHClientConnection:
         raise ConfigError(
             "the bastion does not let us in",
             where="tunnel",
-            bastion=_bastion(config),
+            bastion=config.place,
             user=config.user,
             key=str(config.key),
             hint="put the key's public half into that user's authorized_keys on the bastion",
         ) from error
     except (asyncssh.Error, OSError, TimeoutError) as error:
-        raise UnavailableError(
-            "the bastion cannot be reached",
-            where="tunnel",
-            bastion=_bastion(config),
-            reason=_reason(error),
-            hint="check tunnel.host and tunnel.port, and that this machine may connect to it",
-        ) from error
+        raise _unreachable(config, error) from error
+
+
+def _unreachable(config: TunnelConfig, error: BaseException) -> UnavailableError:
+    return UnavailableError(
+        "the bastion cannot be reached",
+        where="tunnel",
+        bastion=config.place,
+        reason=_reason(error),
+        hint="check tunnel.host and tunnel.port, and that this machine may connect to it",
+    )
 
 
 def _unknown_host(config: TunnelConfig) -> ConfigError:
     return ConfigError(
         "the bastion's host key is not in known_hosts",
         where="tunnel",
-        bastion=_bastion(config),
+        bastion=config.place,
         known_hosts=str(config.known_hosts),
         hint=(
             f"run ssh-keyscan -p {config.port} {config.host} > new_keys, compare the fingerprint"
@@ -191,10 +176,6 @@ def _unreadable(what: str, path: Path, error: OSError) -> ConfigError:
         reason=error.strerror,
         hint="name a file that exists and that this user may read",
     )
-
-
-def _bastion(config: TunnelConfig) -> str:
-    return f"{config.host}:{config.port}"
 
 
 def _reason(error: BaseException) -> str:
