@@ -1,4 +1,4 @@
-"""What is configured: connections, parsed once into strict frozen models.
+"""What is configured: connections and pipelines, parsed once into strict frozen values.
 
 After this package nobody validates. It builds nothing: a setting is a value, a component is not.
 """
@@ -12,13 +12,20 @@ from .connections import (
     load_connections,
     one_of,
 )
+from .pipeline import Pipeline, check_pipeline, load_pipeline, load_pipelines
+from .tables import Entry
 
 __all__ = [
     "Connections",
+    "Entry",
+    "Pipeline",
     "S3Config",
     "SourceConfig",
     "TargetConfig",
     "TunnelConfig",
+    "check_pipeline",
     "load_connections",
+    "load_pipeline",
+    "load_pipelines",
     "one_of",
 ]

@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from ..document import Document, Fault, Loc, raise_first, read_document
+from ..document import Document, Fault, Loc, first_error, read_document
 from ..errors import ConfigError
 from .strict import Mistake, Strict, faults, nearest, parse
 from .values import File, Zone
@@ -119,8 +119,8 @@ def load_connections(folder: Path | None, environment: Mapping[str, str]) -> Con
     if path is None:
         return _from_environment(environment)
     reading = read_connections(path, environment)
-    raise_first(reading.faults)
-    assert reading.connections is not None  # without faults there are some
+    if reading.connections is None:
+        raise first_error(reading.faults)
     return reading.connections
 
 
@@ -197,9 +197,7 @@ def _told_of_variable(mistake: Mistake, more: int) -> ConfigError:
     loc = mistake.loc
     name = next(name for name, known in _ENVIRONMENT.items() if known[: len(loc)] == loc)
     if not mistake.missing:
-        return ConfigError(
-            mistake.message, variable=name, more=more or None, hint=mistake.hint
-        )
+        return ConfigError(mistake.message, variable=name, more=more or None, hint=mistake.hint)
     return ConfigError(
         "an environment variable is missing",
         variable=name,

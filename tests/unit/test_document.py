@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3rs_async.document import read_document
+from s3rs_async.document import first_error, read_document
 from s3rs_async.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 def read(folder: Path, text: str | bytes, **environment: str) -> Any:
     path = folder / "x.yml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_document(path, environment)
+    document = read_document(path, environment)
+    if document.faults:
+        raise first_error(document.faults)
+    return document
 
 
 @pytest.mark.parametrize(
