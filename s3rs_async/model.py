@@ -149,7 +149,8 @@ class Bound:
     `server_time` is the source's clock when the bound was fixed, ISO 8601 in UTC. `reason` says in
     words why the bound is no better than it is; empty when it is proven. `nulls_to` is the greatest
     key up to which the rows whose cursor is NULL are known to be all there; None where that is not
-    known, or the key does not grow.
+    known, or the key does not grow. `key_to` is the greatest id known to be all there, for a pass
+    that reads along ids; None where there is none.
     """
 
     hi: str | None
@@ -157,6 +158,7 @@ class Bound:
     server_time: str
     reason: str = ""
     nulls_to: str | None = None
+    key_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

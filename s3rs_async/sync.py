@@ -19,7 +19,7 @@ from . import clock, commit
 from .commit import LedgerHead, Pending, Step, next_step
 from .errors import ConfigError
 from .extract import Extraction, Stage, extract
-from .model import Bound, Column, Mode, Position, SourceId, Strategy, TableName, TargetId
+from .model import Bound, Column, Mode, Position, SourceId, Strategy, TableName, TableSpec, TargetId
 from .mysql.bound import fix_bound
 from .mysql.chunk import ReadPlan, choose
 from .mysql.connection import Source
@@ -79,11 +79,10 @@ async def plan_table(line: Line, table: TableName) -> Plan:
     async with line.source.session(purpose="plan") as session:
         found = await read_table(session, table)
         server = session.server_id
-    read = choose(found, strategy=None, cursor=None, key=None)
-    mode = Mode.REPLACE if read.strategy is Strategy.FULL_SYNC else Mode.MERGE
+    read = choose(found, TableSpec(table))
     return Plan(
         read=read,
-        mode=mode,
+        mode=read.mode,
         columns=with_types(read.schema),
         source=SourceId(line.source.name, server, table),
         target=target_id(line, table),

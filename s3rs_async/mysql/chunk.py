@@ -1,43 +1,52 @@
 """How a table is read: strategy, cursor and key, chosen from what the table is; pure.
 
 Without a word from the user: `hybrid` where there is a primary key and a time that the server
-itself sets on every change, else `full_sync`. `hybrid` finds changes by the cursor and must know
-rows by a unique NOT NULL key, or chunks would lose rows that share a tick. What is chosen says why,
-and warns of what will be slow or surprising.
+itself sets on every change, else `full_sync`. What is asked for is taken or refused (`wishes`).
+`hybrid` and `timestamp_only` find changes by the cursor and break ties by a unique NOT NULL key, or
+chunks would lose rows that share a tick; `id_only` reads along one key column and sees new rows
+alone. What is chosen says why, and warns of what will be slow or surprising.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from ..errors import ConfigError
-from ..model import Strategy, TableSchema
-from . import types
+from ..model import CursorFormat, Mode, Strategy, TableSchema, TableSpec
+from . import condition, types, wishes
 from .table import SourceColumn, SourceTable
 from .types import Literal, Rule
-
-_CURSOR_TYPES = frozenset({"date", "datetime", "timestamp"})
 
 
 @dataclass(frozen=True, slots=True)
 class ReadPlan:
     """A choice made.
 
-    `rules` are in the order of `schema.columns`. `order` are the rules rows are sorted by: cursor,
-    then what is in the key besides; the key alone without a cursor; nothing without either.
-    `growing` says that the key is one number which the server hands out in ascending order.
+    `key` are the columns that rows are known by at the target. `rules` are in the order of
+    `schema.columns`. `order` are the rules rows are sorted by: the cursor, then what breaks its
+    ties; `id_only`'s one column; the unique key alone for a whole table; nothing without one.
+    `growing` says that rows are known, and ties broken, by one number which the server hands out
+    in ascending order. `where` is the condition that rows must meet.
     """
 
     schema: TableSchema
     strategy: Strategy
+    mode: Mode
+    spec: TableSpec
     cursor: str | None
     key: tuple[str, ...]
     rules: tuple[Rule, ...]
     order: tuple[Rule, ...]
+    where: str | None
     reason: str
     warnings: tuple[str, ...]
     source: SourceTable
     growing: bool
+
+    @property
+    def format(self) -> CursorFormat:
+        """How the cursor tells time."""
+        return self.spec.format if self.cursor is not None else CursorFormat.COLUMN
 
     @property
     def cursor_column(self) -> SourceColumn | None:
@@ -45,8 +54,14 @@ class ReadPlan:
         return None if self.cursor is None else self.source.column(self.cursor)
 
     @property
+    def id_column(self) -> SourceColumn | None:
+        """The column that `id_only` reads along."""
+        one = self.strategy is Strategy.ID_ONLY
+        return self.source.column(self.order[0].name) if one else None
+
+    @property
     def key_rules(self) -> tuple[Rule, ...]:
-        """The rules of the key's columns besides the cursor."""
+        """The rules of the order's columns besides the cursor."""
         return self.order[1:] if self.cursor is not None else self.order
 
     @property
@@ -57,144 +72,132 @@ class ReadPlan:
         return self.source.index_for(tuple(rule.name for rule in self.order))
 
 
-def choose(
-    table: SourceTable,
-    *,
-    strategy: Strategy | None = None,
-    cursor: str | None = None,
-    key: tuple[str, ...] | None = None,
-) -> ReadPlan:
+def choose(table: SourceTable, spec: TableSpec) -> ReadPlan:
     """The plan for a table; ConfigError where what was asked for cannot be done."""
-    rules = tuple(types.rule(table.name, column) for column in table.columns)
-    chosen_key = _key(table, key)
-    if strategy is Strategy.FULL_SYNC:
-        return _plan(table, rules, None, chosen_key, "asked for")
-    if strategy is Strategy.HYBRID or cursor is not None:
-        return _plan(table, rules, _cursor(table, cursor), _needed(table, chosen_key), "asked for")
-    stamp = _stamp(table)
-    if stamp is None:
-        return _plan(table, rules, None, chosen_key, "no column is stamped by the server on change")
-    if not table.primary:
-        return _plan(table, rules, None, chosen_key, "the table has no primary key")
-    reason = f"it has a primary key, and the server stamps {stamp.name} on every change"
-    return _plan(table, rules, stamp, chosen_key, reason)
-
-
-def _key(table: SourceTable, asked: tuple[str, ...] | None) -> tuple[str, ...]:
-    if not asked:
-        return table.keys[0] if table.keys else ()
-    names = tuple(table.column(name).name for name in asked)
-    if not any(set(key) <= set(names) for key in table.keys):
-        raise ConfigError(
-            "the key is not unique and NOT NULL",
-            table=str(table.name),
-            key=", ".join(names),
-            hint=f"unique keys of the table: {_told(table.keys)}",
-        )
-    return names
-
-
-def _told(keys: tuple[tuple[str, ...], ...]) -> str:
-    return "; ".join(f"({', '.join(key)})" for key in keys) or "none"
-
-
-def _needed(table: SourceTable, key: tuple[str, ...]) -> tuple[str, ...]:
-    if key:
-        return key
-    raise ConfigError(
-        "hybrid needs a unique key of columns that are NOT NULL",
-        table=str(table.name),
-        hint="add a primary key, or use strategy: full_sync",
-    )
-
-
-def _cursor(table: SourceTable, asked: str | None) -> SourceColumn:
-    column = table.column(asked) if asked else _stamp(table)
-    if column is None:
-        raise ConfigError(
-            "hybrid needs a cursor, and no column is stamped by the server on change",
-            table=str(table.name),
-            hint="name one with `cursor`, or use strategy: full_sync",
-        )
-    if column.data_type not in _CURSOR_TYPES:
-        raise ConfigError(
-            "not a type that a cursor can have",
-            table=str(table.name),
-            column=column.name,
-            type=column.column_type,
-            hint="a cursor is a TIMESTAMP, DATETIME or DATE column",
-        )
-    return column
-
-
-def _stamp(table: SourceTable) -> SourceColumn | None:
-    """The best column that the server stamps on INSERT and UPDATE: one an index leads with."""
-    stamps = [column for column in table.columns if column.own_stamp and column.born_stamped]
-    return min(
-        stamps,
-        key=lambda column: (not table.leads(column.name), column.nullable),
-        default=None,
-    )
-
-
-def _plan(
-    table: SourceTable,
-    rules: tuple[Rule, ...],
-    cursor: SourceColumn | None,
-    key: tuple[str, ...],
-    reason: str,
-) -> ReadPlan:
-    by_name = {rule.name: rule for rule in rules}
-    first = () if cursor is None else (cursor.name,)
-    order = (*first, *(name for name in key if name not in first))
-    one = table.column(key[0]) if len(key) == 1 else None
-    return ReadPlan(
+    chosen, reason = wishes.strategy(table, spec)
+    key = wishes.merge_key(table, spec)
+    cursor = wishes.cursor(table, spec, chosen) if chosen in wishes.BY_CURSOR else None
+    order = _order(table, spec, chosen, cursor)
+    if chosen is Strategy.ID_ONLY and not spec.key:
+        key = order
+    mode = wishes.mode(table, spec, chosen, key)
+    wishes.check_lookback(table, spec, chosen, mode)
+    by_name = {column.name: types.rule(table.name, column) for column in table.columns}
+    rules = tuple(by_name.values())
+    ties = tuple(name for name in order if cursor is None or name != cursor.name)
+    growing = ties == key and len(key) == 1 and _grows(table.column(key[0]), by_name[key[0]])
+    if cursor is not None:
+        wishes.check_nulls(table, cursor, mode, growing=growing)
+    plan = ReadPlan(
         schema=TableSchema(table.name, tuple(rule.column for rule in rules), key),
-        strategy=Strategy.FULL_SYNC if cursor is None else Strategy.HYBRID,
+        strategy=chosen,
+        mode=mode,
+        spec=spec,
         cursor=None if cursor is None else cursor.name,
         key=key,
         rules=rules,
         order=tuple(by_name[name] for name in order),
+        where=None if spec.where is None else condition.read(table, spec.where),
         reason=reason,
-        warnings=tuple(_warnings(table, cursor, [by_name[name] for name in key], order)),
+        warnings=(),
         source=table,
-        growing=one is not None
-        and one.auto_increment
-        and by_name[one.name].literal is Literal.NUMBER,
+        growing=growing,
     )
+    return replace(plan, warnings=tuple(_warnings(plan)))
 
 
-def _warnings(
-    table: SourceTable, cursor: SourceColumn | None, key: list[Rule], order: tuple[str, ...]
-) -> list[str]:
-    found = []
-    if not key:
-        found.append("the table has no unique key: it is read in one stream that cannot be resumed")
-    elif table.index_for(order) is None:
-        found.append(f"no index has the rows by ({', '.join(order)}): every chunk sorts the table")
+def _order(
+    table: SourceTable, spec: TableSpec, chosen: Strategy, cursor: SourceColumn | None
+) -> tuple[str, ...]:
+    """The columns that rows are read in the order of."""
     if cursor is not None:
-        found += _cursor_warnings(cursor)
-    for rule in key:
-        collation = table.column(rule.name).collation or ""
-        if collation.endswith("_ci"):
-            found.append(
-                f"key column {rule.name} is compared as {collation}: values that differ in case "
-                "alone are one key at the source and two at the target"
-            )
+        ties = wishes.ties(table, spec, chosen)
+        return (cursor.name, *(name for name in ties if name != cursor.name))
+    if chosen is Strategy.ID_ONLY:
+        return (wishes.id_column(table, spec).name,)
+    return table.keys[0] if table.keys else ()
+
+
+def _grows(column: SourceColumn, rule: Rule) -> bool:
+    return column.auto_increment and rule.literal is Literal.NUMBER
+
+
+def _warnings(plan: ReadPlan) -> Iterator[str]:
+    yield from _order_warnings(plan)
+    cursor = plan.cursor_column
+    if cursor is not None:
+        yield from _cursor_warnings(cursor)
+    yield from _key_warnings(plan)
+    yield from _mode_warnings(plan)
+    yield from _spec_warnings(plan)
+
+
+def _order_warnings(plan: ReadPlan) -> Iterator[str]:
+    order = tuple(rule.name for rule in plan.order)
+    if not order:
+        yield "the table has no unique key: it is read in one stream that cannot be resumed"
+    elif plan.source.index_for(order) is None:
+        yield f"no index has the rows by ({', '.join(order)}): every chunk sorts the table"
+    for rule in plan.order:
         if rule.order != "{}":
-            found.append(f"key column {rule.name} is an enumeration: every chunk sorts the table")
-    return found
+            yield f"key column {rule.name} is an enumeration: every chunk sorts the table"
 
 
-def _cursor_warnings(cursor: SourceColumn) -> list[str]:
-    found = []
+def _cursor_warnings(cursor: SourceColumn) -> Iterator[str]:
     if not cursor.own_stamp:
-        found.append(
+        yield (
             f"the server does not stamp {cursor.name} on change: what the application forgets to "
             "stamp is not seen"
         )
     elif not cursor.born_stamped:
-        found.append(f"an INSERT that leaves out {cursor.name} stores no time: it is not seen")
+        yield f"an INSERT that leaves out {cursor.name} stores no time: it is not seen"
     if cursor.nullable:
-        found.append(f"{cursor.name} can be NULL: such rows are read by a leg of their own")
-    return found
+        yield f"{cursor.name} can be NULL: such rows are read by a leg of their own"
+
+
+def _key_warnings(plan: ReadPlan) -> Iterator[str]:
+    for name in plan.key:
+        collation = plan.source.column(name).collation or ""
+        if collation.endswith("_ci"):
+            yield (
+                f"key column {name} is compared as {collation}: values that differ in case "
+                "alone are one key at the source and two at the target"
+            )
+    if plan.mode is Mode.MERGE and plan.key not in plan.source.keys:
+        yield (
+            f"{wishes.KEY} has more columns than a unique key needs: a row in which one of them "
+            "changes is another row at the target, and the old one stays"
+        )
+
+
+def _mode_warnings(plan: ReadPlan) -> Iterator[str]:
+    column = plan.id_column
+    if column is not None:
+        yield f"id_only reads each {column.name} once: later changes of a row are not seen"
+        if not column.auto_increment:
+            yield (
+                f"the server does not hand out {column.name} in ascending order: a row that comes "
+                "in below one that was read is not seen"
+            )
+    elif plan.mode is Mode.APPEND:
+        yield (
+            "a row that changes after it was read is appended again as another row, and reading "
+            "stops at the bound"
+        )
+    if plan.strategy is Strategy.FULL_SYNC and plan.mode is Mode.MERGE:
+        yield "rows that are deleted at the source stay in the target"
+    if plan.where is not None and plan.mode is not Mode.REPLACE:
+        yield f"rows that no longer match {condition.SETTING} stay in the target"
+
+
+def _spec_warnings(plan: ReadPlan) -> Iterator[str]:
+    """What was asked for and means nothing to the strategy."""
+    spec = plan.spec
+    unused = {
+        wishes.CURSOR: spec.cursor is not None and plan.cursor is None,
+        wishes.FORMAT: spec.format is not plan.format,
+        wishes.ID: spec.id is not None and plan.strategy is Strategy.FULL_SYNC,
+    }
+    for setting, is_unused in unused.items():
+        if is_unused:
+            yield f"{setting} means nothing to {plan.strategy}"

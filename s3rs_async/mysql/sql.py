@@ -60,8 +60,10 @@ class Page:
 
     `order` are the rules of cursor and key, `after` their values in the last row taken. `start`
     (inclusive) and `below` (exclusive) are values of the first of them. `nulls` keeps to the rows
-    where that column is NULL, or leaves them out. `index` is the one to walk along: left alone, a
-    server would rather read and sort the whole table for every page.
+    where that column is NULL, or leaves them out. `top` (inclusive) is the greatest value of the
+    first of them. `index` is the one to walk along: left alone, a server would rather read and sort
+    the whole table for every page. `where` is a condition in its owner's own words, which
+    `condition` has read.
     """
 
     table: TableName
@@ -74,6 +76,7 @@ class Page:
     top: str | None = None
     index: str | None = None
     limit: int | None = None
+    where: str | None = None
 
 
 def page(wanted: Page) -> str:
@@ -135,6 +138,8 @@ def _conditions(wanted: Page) -> list[str]:
         found.append(_compared(wanted.order[0], "<", wanted.below))
     if wanted.top is not None:
         found.append(_compared(wanted.order[0], "<=", wanted.top))
+    if wanted.where is not None:
+        found.append(f"({wanted.where})")
     return found
 
 

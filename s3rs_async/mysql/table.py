@@ -6,6 +6,7 @@ elsewhere: the values' form in `types`, the way of reading in `chunk`. No IO.
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 
 from ..errors import ConfigError
@@ -66,8 +67,11 @@ class SourceTable:
                 return name
         return None
 
-    def column(self, name: str) -> SourceColumn:
-        """The column of that name, in whatever case it is given; ConfigError for none."""
+    def column(self, name: str, setting: str | None = None) -> SourceColumn:
+        """The column of that name, in whatever case it is given; ConfigError for none.
+
+        `setting` is the one that asks for it, so that the hint can say what to write.
+        """
         for column in self.columns:
             if column.name.casefold() == name.casefold():
                 return column
@@ -75,5 +79,14 @@ class SourceTable:
             "unknown column",
             table=str(self.name),
             column=name,
-            hint="it has " + ", ".join(column.name for column in self.columns),
+            setting=setting,
+            hint=self._hint(name, setting),
         )
+
+    def _hint(self, name: str, setting: str | None) -> str:
+        folded = {column.name.casefold(): column.name for column in self.columns}
+        near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
+        if not near:
+            return "it has " + ", ".join(folded.values())
+        wanted = folded[near[0]]
+        return f"the nearest name is {wanted}" + (f": {setting}: {wanted}" if setting else "")

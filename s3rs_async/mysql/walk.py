@@ -1,34 +1,40 @@
 """What to read next, and how far the watermark may go; pure.
 
-A pass walks its legs one after the other: rows whose cursor is NULL, then the window of rows in
-(cursor, key) order; or, without a cursor, the table in the order of its key. A leg is a chain of
-chunks, each strictly after the last row of the one before, and ends with the first chunk that is
-shorter than was asked for.
+A pass walks its legs one after the other: rows whose cursor is NULL; rows that are read again below
+the position; then the window of rows in (cursor, key) order. Without a cursor it is one leg: the
+ids above the position, or the whole table in the order of its key. A leg is a chain of chunks, each
+strictly after the last row of the one before, and ends with the first chunk that is shorter than
+was asked for.
 
 Rows with a NULL cursor are read up to the bound's `nulls_to`, each once, where keys grow; without
-such a bound they are read whole each pass.
+such a bound they are read whole each pass, and not at all where they would be appended again. Rows
+read again move nothing, and come first: a position that had moved would leave some of them below
+the next pass's look back.
 
-The bound limits the watermark and not the read: the window is read on past `hi`, so that a row
-which changes every second arrives at all. A position is never past `hi`: it is the last row while
-that lies below, and `hi` itself (from which the next pass reads again) once the window was read to
-its end. Reading on ends 60 s after the moment at which the walk passed `hi`.
+Where rows are merged the bound limits the watermark and not the read: the window is read on past
+`hi`, so that a row which changes every second arrives at all. A position is never past `hi`: it is
+the last row while that lies below, and `hi` itself (from which the next pass reads again) once the
+window was read to its end. Reading on ends 60 s after the moment at which the walk passed `hi`.
+Where rows are appended the read stops at `hi`, and so each comes once.
 
-A cursor's texts have one length, so they are compared as text; key values are only ever compared
-by the server, whose collation alone knows their order.
+Ids are read up to the bound's `key_to`, and only above the position: as the server compares them,
+so every row that is read lies beyond it and no position can go back. Key values are only ever
+compared by the server, whose collation alone knows their order; cursors as `ticks` does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from ..errors import UnavailableError
-from ..model import Bound, Position
+from ..errors import ConfigError, UnavailableError
+from ..model import Bound, Mode, Position, Strategy
+from . import ticks
 from .chunk import ReadPlan
 from .sql import Page
 
-LegName = Literal["nulls", "window", "table"]
+LegName = Literal["nulls", "again", "window", "ids", "table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,8 @@ class ChunkEnd:
 
     `after` is the position to commit if the batch is closed here, None where the chunk has none to
     give. `moves_watermark` says whether it lies beyond the one before. `last` ends the leg, and the
-    batch with it. `nulled` counts impossible dates per column.
+    batch with it; rows that were read again go into one batch with those of the window. `nulled`
+    counts impossible dates per column.
     """
 
     rows: int
@@ -59,16 +66,14 @@ class Walk:
     legs: list[LegName] = field(init=False)
     _after: tuple[str, ...] = ()
     _rows: int = 0
+    _begun: bool = False
     _nulled: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        cursor = self.plan.cursor_column
-        if cursor is None:
-            self.legs = ["table"]
-            return
-        if self.bound is None or self.bound.hi is None:
-            raise ValueError("a walk along a cursor needs a bound")
-        self.legs = ["nulls", "window"] if cursor.nullable else ["window"]
+        check_position(self.plan, self.position)
+        self.legs = _legs(self.plan, self.position, self.bound)
+        if self.plan.cursor is not None and self.plan.mode is Mode.APPEND:
+            self.stop = self._hi()
         self._enter()
 
     @property
@@ -83,36 +88,49 @@ class Walk:
 
     @property
     def passed(self) -> bool:
-        """Whether the walk has left the window below `hi`."""
-        return self.leg == "window" and self._at_or_past_hi(self._cursor_at())
+        """Whether rows at `hi` or beyond have been read and more may follow."""
+        return self.leg == "window" and self._begun and self._at_or_past_hi(self._cursor_at())
 
     def page(self, limit: int) -> Page | None:
         """The next page of a chunk that is to have `limit` rows in all; None if it is full."""
         plan = self.plan
         if not plan.order:
-            return Page(plan.source.name, plan.rules)
+            return Page(plan.source.name, plan.rules, where=plan.where)
         left = limit - self._rows
         if left <= 0:
             return None
-        if self.leg == "window":
-            return self._window_page(left)
-        return Page(
+        page = Page(
             plan.source.name,
             plan.rules,
-            order=plan.key_rules,
+            order=plan.order if self._by_cursor else plan.key_rules,
             after=self._after,
-            top=self._nulls_to() if self.leg == "nulls" else None,
-            nulls=(plan.order[0], True) if self.leg == "nulls" else None,
-            index=plan.index if self.leg == "table" else None,
+            index=None if self.leg == "nulls" else plan.index,
             limit=left,
+            where=plan.where,
         )
+        return self._placed(page)
+
+    def _placed(self, page: Page) -> Page:
+        """The page with what is its leg's own."""
+        match self.leg:
+            case "nulls":
+                return replace(page, top=self._nulls_to(), nulls=(self.plan.order[0], True))
+            case "again":
+                return self._again(page)
+            case "window":
+                return self._window(page)
+            case "ids":
+                return replace(page, top=self.bound.key_to if self.bound is not None else None)
+            case _:
+                return page
 
     def took(self, rows: int, last: Sequence[str | None], nulled: dict[str, int]) -> None:
         """Rows were taken, the last of which has these values in the order of the plan's rules."""
         self._rows += rows
+        self._begun = True
         for name, count in nulled.items():
             self._nulled[name] = self._nulled.get(name, 0) + count
-        order = self.plan.order if self.leg == "window" else self.plan.key_rules
+        order = self.plan.order if self._by_cursor else self.plan.key_rules
         names = [rule.name for rule in self.plan.rules]
         values = [last[names.index(rule.name)] for rule in order]
         self._after = tuple(_known(value) for value in values)
@@ -121,16 +139,21 @@ class Walk:
         """The chunk's end; the walk stands at the next chunk, or at the next leg's first."""
         leg = self.legs[0]
         last = not self.plan.order or self._rows < limit
-        after, moves = (None, False) if leg == "table" else self._reached(leg, last=last)
-        told = ChunkEnd(self._rows, after, moves, leg, last, self._nulled)
+        after = self._reached(leg, last=last)
+        ends = last and leg != "again"
+        told = ChunkEnd(self._rows, after, after is not None, leg, ends, self._nulled)
         if after is not None:
             self.position = after
         self._rows, self._nulled = 0, {}
         if last:
             del self.legs[0]
-            self._after = ()
+            self._after, self._begun = (), False
             self._enter()
         return told
+
+    @property
+    def _by_cursor(self) -> bool:
+        return self.leg in ("again", "window")
 
     def _enter(self) -> None:
         """Begin a leg where the position is."""
@@ -141,43 +164,55 @@ class Walk:
             self._after = at.nulls or ()
         if self.leg == "window" and at.cursor is not None and at.key is not None:
             self._after = (at.cursor, *at.key)
+        if self.leg == "ids":
+            self._after = at.key or ()
 
-    def _window_page(self, left: int) -> Page:
+    def _again(self, page: Page) -> Page:
+        """Rows below the position, and the one that it names: they are merged a second time."""
+        at, column, spec = self.position, self.plan.cursor_column, self.plan.spec
+        if at is None or at.cursor is None or column is None:
+            raise ValueError("nothing lies below no position")
+        begin = ticks.back(at.cursor, spec.lookback, column, self.plan.format)
+        page = replace(page, start=None if self._after else begin)
+        return replace(page, below=at.cursor) if at.key is None else replace(page, top=at.cursor)
+
+    def _window(self, page: Page) -> Page:
         at = self.position
-        first = self.plan.order[0]
-        begun = at is not None and at.cursor is not None
+        start = at.cursor if at is not None and not self._after else None
         cursor = self.plan.cursor_column
         nullable = cursor is not None and cursor.nullable
-        return Page(
-            self.plan.source.name,
-            self.plan.rules,
-            order=self.plan.order,
-            after=self._after,
-            start=at.cursor if at is not None and not self._after else None,
-            below=self.stop,
-            index=self.plan.index,
-            nulls=(first, False) if nullable and not begun and not self._after else None,
-            limit=left,
-        )
+        unbegun = not self._after and start is None
+        nulls = (self.plan.order[0], False) if nullable and unbegun else None
+        return replace(page, start=start, below=self.stop, nulls=nulls)
 
-    def _reached(self, leg: LegName, *, last: bool) -> tuple[Position | None, bool]:
-        if leg == "nulls":
-            return self._nulls_reached()
+    def _reached(self, leg: LegName, *, last: bool) -> Position | None:
+        """The position to commit at the end of a chunk; None where there is none beyond ours."""
+        match leg:
+            case "table" | "again":
+                return None
+            case "nulls":
+                return self._nulls_reached()
+            case "ids":
+                return Position(None, self._after) if self._rows else None
+            case "window":
+                return self._window_reached(last=last)
+
+    def _window_reached(self, *, last: bool) -> Position | None:
         before = self.position
         begun = before.cursor if before is not None else None
         if begun is not None and self._at_or_past_hi(begun):
-            return None, False
+            return None
         nulls = before.nulls if before is not None else None
         if last or self._at_or_past_hi(self._cursor_at()):
-            return Position(self._hi(), None, nulls), True
-        return Position(self._after[0], self._after[1:], nulls), True
+            return Position(self._hi(), None, nulls)
+        return Position(self._after[0], self._after[1:], nulls)
 
-    def _nulls_reached(self) -> tuple[Position | None, bool]:
+    def _nulls_reached(self) -> Position | None:
         """Only where keys grow is a NULL row once read done with; else all come again each pass."""
         if not self._rows or self._nulls_to() is None:
-            return None, False
+            return None
         at = self.position or Position()
-        return Position(at.cursor, at.key, self._after), True
+        return Position(at.cursor, at.key, self._after)
 
     def _nulls_to(self) -> str | None:
         return self.bound.nulls_to if self.bound is not None else None
@@ -188,10 +223,47 @@ class Walk:
         return self.position.cursor if self.position is not None else None
 
     def _at_or_past_hi(self, cursor: str | None) -> bool:
-        return cursor is not None and cursor >= self._hi()
+        return cursor is not None and ticks.reached(cursor, self._hi(), self.plan.format)
 
     def _hi(self) -> str:
         return (self.bound.hi if self.bound is not None else None) or ""
+
+
+def _legs(plan: ReadPlan, position: Position | None, bound: Bound | None) -> list[LegName]:
+    if plan.strategy is Strategy.FULL_SYNC:
+        return ["table"]
+    if bound is None:
+        raise ValueError("an incremental walk needs a bound")
+    if plan.cursor_column is None:
+        return [] if bound.key_to is None else ["ids"]
+    if bound.hi is None:
+        raise ValueError("a walk along a cursor needs a bound")
+    legs: list[LegName] = ["window"]
+    if plan.spec.lookback and position is not None and position.cursor is not None:
+        legs.insert(0, "again")
+    if plan.cursor_column.nullable and (plan.mode is not Mode.APPEND or bound.nulls_to is not None):
+        legs.insert(0, "nulls")
+    return legs
+
+
+def check_position(plan: ReadPlan, position: Position | None) -> None:
+    """Refuse a position that another way of reading the table has left."""
+    if position is None or plan.strategy is Strategy.FULL_SYNC:
+        return
+    at, ties = position, len(plan.key_rules)
+    if plan.cursor is None:
+        fits = at.cursor is None and at.nulls is None
+    else:
+        fits = at.key is None if at.cursor is None else ticks.is_of(at.cursor, plan.format)
+    fits = fits and len(at.key or plan.key_rules) == len(at.nulls or plan.key_rules) == ties
+    if not fits:
+        raise ConfigError(
+            "the table was read in another way until now, and its position does not fit this one",
+            table=str(plan.source.name),
+            strategy=plan.strategy,
+            hint="set cdc_strategy, cdc_timestamp_column and cdc_id_column as they were, or begin "
+            "anew with a full refresh",
+        )
 
 
 def _known(value: str | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pymysql
 
 from s3rs_async.config import SourceConfig
-from s3rs_async.model import TableName
+from s3rs_async.model import TableName, TableSpec
 from s3rs_async.mysql.chunk import ReadPlan, choose
 from s3rs_async.mysql.connection import Source
 from s3rs_async.mysql.schema import read_table
@@ -54,5 +54,6 @@ def configured(mysql: Any, **other: Any) -> SourceConfig:
 
 async def plan_of(source: Source, name: str = "a", **asked: Any) -> ReadPlan:
     """The plan for a table of the source's own database."""
+    table = TableName(source.name, name)
     async with source.session(purpose="test") as session:
-        return choose(await read_table(session, TableName(source.name, name)), **asked)
+        return choose(await read_table(session, table), TableSpec(table, **asked))

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from s3rs_async.errors import ConfigError, DataError
-from s3rs_async.model import Column, Strategy, TableName
-from s3rs_async.mysql.chunk import choose
+from s3rs_async.model import Column, Strategy, TableName, TableSpec
+from s3rs_async.mysql.chunk import ReadPlan, choose
 from s3rs_async.mysql.table import SourceColumn, SourceTable
 from s3rs_async.mysql.types import rule
 
@@ -28,6 +28,10 @@ def table(*columns: SourceColumn, **facts: Any) -> SourceTable:
         "engine": "InnoDB",
     }
     return SourceTable(NAME, columns, **(settings | facts))
+
+
+def plan_for(found: SourceTable, **asked: Any) -> ReadPlan:
+    return choose(found, TableSpec(NAME, **asked))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +109,7 @@ def test_a_type_without_a_rule_is_refused_by_name(kind: str) -> None:
 
 
 def test_a_stamped_table_with_a_primary_key_is_hybrid() -> None:
-    plan = choose(table(ID, NOTE, STAMP))
+    plan = plan_for(table(ID, NOTE, STAMP))
     assert (plan.strategy, plan.cursor, plan.key) == (Strategy.HYBRID, "updated_at", ("id",))
     assert [each.name for each in plan.order] == ["updated_at", "id"]
     assert plan.growing
@@ -115,33 +119,33 @@ def test_a_stamped_table_with_a_primary_key_is_hybrid() -> None:
 
 def test_without_a_stamp_or_a_primary_key_it_is_read_whole() -> None:
     unborn = SourceColumn("u", "timestamp", "timestamp", nullable=False, own_stamp=True)
-    assert choose(table(ID, unborn)).strategy is Strategy.FULL_SYNC
-    unique = choose(table(ID, STAMP, primary=False))
+    assert plan_for(table(ID, unborn)).strategy is Strategy.FULL_SYNC
+    unique = plan_for(table(ID, STAMP, primary=False))
     assert (unique.strategy, unique.key) == (Strategy.FULL_SYNC, ("id",))
-    bare = choose(table(NOTE, keys=(), primary=False))
+    bare = plan_for(table(NOTE, keys=(), primary=False))
     assert bare.order == ()
     assert "no unique key" in bare.warnings[0]
 
 
 def test_hybrid_without_a_key_or_a_cursor_is_refused_with_a_hint() -> None:
     with pytest.raises(ConfigError, match="unique key") as caught:
-        choose(table(NOTE, STAMP, keys=(), primary=False), strategy=Strategy.HYBRID)
+        plan_for(table(NOTE, STAMP, keys=(), primary=False), strategy=Strategy.HYBRID)
     assert "full_sync" in caught.value.hint
     with pytest.raises(ConfigError, match="needs a cursor"):
-        choose(table(ID, NOTE), strategy=Strategy.HYBRID)
+        plan_for(table(ID, NOTE), strategy=Strategy.HYBRID)
     with pytest.raises(ConfigError, match="cursor can have"):
-        choose(table(ID, NOTE), cursor="note")
+        plan_for(table(ID, NOTE), cursor="note")
     with pytest.raises(ConfigError, match="unknown column"):
-        choose(table(ID, NOTE), cursor="nope")
+        plan_for(table(ID, NOTE), cursor="nope")
     with pytest.raises(ConfigError, match="not unique"):
-        choose(table(ID, NOTE, STAMP), key=("note",))
+        plan_for(table(ID, NOTE, STAMP), key=("note",))
 
 
 def test_a_stamp_that_an_index_begins_with_is_preferred() -> None:
     other = SourceColumn(
         "a", "datetime", "datetime", nullable=False, own_stamp=True, born_stamped=True
     )
-    assert choose(table(ID, other, STAMP)).cursor == "updated_at"
+    assert plan_for(table(ID, other, STAMP)).cursor == "updated_at"
 
 
 def test_what_is_slow_or_surprising_is_told() -> None:
@@ -149,7 +153,7 @@ def test_what_is_slow_or_surprising_is_told() -> None:
         "id", "varchar", "varchar(9)", nullable=False, characters=9, collation="utf8mb4_general_ci"
     )
     nullable = SourceColumn("t", "datetime", "datetime", nullable=True)
-    plan = choose(table(fold, nullable), cursor="T")
+    plan = plan_for(table(fold, nullable), cursor="T")
     told = " / ".join(plan.warnings)
     for words in (
         "no index has the rows by (t, id)",
@@ -161,7 +165,7 @@ def test_what_is_slow_or_surprising_is_told() -> None:
 
 
 def test_a_cursor_inside_the_key_is_not_compared_twice() -> None:
-    plan = choose(table(ID, STAMP, keys=(("updated_at", "id"),)))
+    plan = plan_for(table(ID, STAMP, keys=(("updated_at", "id"),)))
     assert [each.name for each in plan.order] == ["updated_at", "id"]
 
 
@@ -180,6 +184,6 @@ def test_a_cursor_inside_the_key_is_not_compared_twice() -> None:
 def test_an_index_is_walked_only_if_it_has_the_rows_in_order(
     columns: tuple[str | None, ...], engine: str, index: str | None
 ) -> None:
-    plan = choose(table(ID, NOTE, STAMP, indexes=(("i", columns),), engine=engine))
+    plan = plan_for(table(ID, NOTE, STAMP, indexes=(("i", columns),), engine=engine))
     assert plan.index == index
     assert bool(plan.warnings) is (index is None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from s3rs_async.model import Bound, Position, Proof, TableName
+from s3rs_async.model import Bound, Position, Proof, TableName, TableSpec
 from s3rs_async.mysql.chunk import ReadPlan, choose
 from s3rs_async.mysql.table import SourceColumn, SourceTable
 from s3rs_async.mysql.walk import Walk
@@ -17,7 +17,7 @@ def plan(*, nullable: bool = False) -> ReadPlan:
     )
     indexes = (("PRIMARY", ("id",)), ("t", ("t",)))
     table = SourceTable(TableName("s", "a"), columns, (("id",),), True, indexes, "InnoDB")
-    return choose(table, cursor="t")
+    return choose(table, TableSpec(table.name, cursor="t"))
 
 
 def walk(position: Position | None, *, nullable: bool = False, hi: str = HI) -> Walk:
