@@ -1,4 +1,4 @@
-"""The four servers, private and real: MariaDB, an S3 server, the Redshift stand-in, a bastion.
+"""The servers, private and real: MariaDB, an S3 server, the Redshift stand-in, a bastion.
 
     async with Sandbox() as box:
         ...  # box.environment is what `s3rs` needs to work in it
@@ -9,8 +9,10 @@ time, and nothing outlives the process that started it, whatever ends that one (
 
 The stand-in is reached as in production: `connections.yml` knows it by a name that only the
 bastion can resolve, with TLS verified against the sandbox's own CA. Tests that look at it from
-outside take the straight URL. The servers start side by side; only the stand-in waits, for the
-PostgreSQL behind it.
+outside take the straight URL. There may be several MySQL servers (`mysql`, `mysql2`, …); those that
+are `tunnelled` are reached like the stand-in. The servers start side by side; only the stand-in
+waits, for the PostgreSQL behind it. While the sandbox runs, a part of it can be halted as by a
+crash and resumed (`outage`).
 
 A started sandbox belongs to no event loop: it may be started in one and stopped in another. It can
 be started once.
@@ -27,15 +29,14 @@ import yaml
 
 from ..errors import ConfigError, Error, UnavailableError
 from . import mariadb, postgres, s3, tls
-from .box import HOST, Bastion, Box, Redshift
+from .box import HOST, MYSQL_PORT, PORT, Bastion, Box, Redshift, mysql_host
+from .outage import READY, Outages
 from .process import Den, Program
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["Box", "Sandbox"]
-
-_READY = r"^ready (\d+)$"
 
 
 class Sandbox:
@@ -45,13 +46,18 @@ class Sandbox:
         self,
         s3: str = "moto",
         *,
+        mysql: int = 1,
+        tunnelled: tuple[str, ...] = (),
         mysql_flags: tuple[str, ...] = (),
         mysql_timezone: str | None = None,
     ) -> None:
         self._s3 = s3
+        self._mysqls = _names(mysql, tunnelled)
+        self._tunnelled = tunnelled
         self._mysql_flags = mysql_flags
         self._mysql_timezone = mysql_timezone
         self._den: Den | None = None
+        self._outages: Outages | None = None
 
     async def __aenter__(self) -> Box:
         return await self.start()
@@ -82,25 +88,63 @@ class Sandbox:
 
     async def stop(self) -> None:
         """Stop everything and remove the folder; nothing when it does not run."""
+        if self._outages:
+            self._outages.close()
         if self._den:
-            den, self._den = self._den, None
+            den, self._den, self._outages = self._den, None, None
             await den.close()
 
+    async def halt(self, part: str) -> None:
+        """End a part as a crash would: `mysql`, `mysql2`, …, `bastion`, `redshift` or `s3`."""
+        self._breaking().halt(part)
+
+    async def resume(self, part: str) -> None:
+        """Start a halted part again: same port, same data; from the main thread only."""
+        await self._breaking().resume(part)
+
+    def _breaking(self) -> Outages:
+        if not self._outages:
+            raise ConfigError("the sandbox is not running")
+        return self._outages
+
     async def _started(self, den: Den) -> Box:
-        config, keys = den.room("config"), den.room("keys")
-        target = keys / "standin.port"
+        config, keys, routes = den.room("config"), den.room("keys"), den.room("routes")
         async with asyncio.TaskGroup() as group:
-            mysql = group.create_task(
-                mariadb.start(den, flags=self._mysql_flags, timezone=self._mysql_timezone)
-            )
+            mysqls = [group.create_task(self._mysql(den, routes, name)) for name in self._mysqls]
             store = s3.launch(den, self._s3)
             group.create_task(s3.ready(store))
-            bastion = group.create_task(_bastion(den, keys, target))
+            bastion = group.create_task(_bastion(den, keys, routes))
             redshift = await _standin(den, keys, store)
-            _write(target, str(redshift.port))
-        box = Box(den.folder, config, mysql.result(), store, redshift, bastion.result())
+            _write(routes / f"{HOST}:{PORT}", str(redshift.port))
+        servers = tuple(task.result() for task in mysqls)
+        box = Box(den.folder, config, servers, store, redshift, bastion.result(), self._tunnelled)
         _write(config / "connections.yml", yaml.safe_dump(box.connections, sort_keys=False))
+        self._outages = Outages(den, box)
         return box
+
+    async def _mysql(self, den: Den, routes: Path, name: str) -> mariadb.MySQL:
+        host = mysql_host(name)
+        server = await mariadb.start(
+            den,
+            name=name,
+            flags=self._mysql_flags,
+            timezone=self._mysql_timezone,
+            host=host if name in self._tunnelled else None,
+        )
+        _write(routes / f"{host}:{MYSQL_PORT}", str(server.port))
+        return server
+
+
+def _names(count: int, tunnelled: tuple[str, ...]) -> tuple[str, ...]:
+    """What the MySQL servers are called; ConfigError where one is tunnelled that there is not."""
+    names = ("mysql", *(f"mysql{number}" for number in range(2, count + 1)))
+    if unknown := set(tunnelled) - set(names):
+        raise ConfigError(
+            "no such MySQL server in the sandbox",
+            names=", ".join(sorted(unknown)),
+            hint=f"there are: {', '.join(names)}",
+        )
+    return names
 
 
 async def _standin(den: Den, keys: Path, store: s3.S3) -> Redshift:
@@ -115,18 +159,18 @@ async def _standin(den: Den, keys: Path, store: s3.S3) -> Redshift:
     ]
     environment = {**store.environment, "S3RS_STANDIN_PASSWORD": password}
     process = den.start(Program("redshift stand-in", command, environment))
-    found = await process.ready(_READY)
+    found = await process.ready(READY)
     return Redshift(int(found[1]), password, certificate.ca, engine, process)
 
 
-async def _bastion(den: Den, keys: Path, target: Path) -> Bastion:
+async def _bastion(den: Den, keys: Path, routes: Path) -> Bastion:
     host, client = tls.key_pair(keys / "host_ed25519"), tls.key_pair(keys / "id_ed25519")
     command: list[str | Path] = [
         *(sys.executable, "-m", "s3rs_async.sandbox.bastion", "--host-key", host.private),
-        *("--client-key", client.public, "--destination", target),
+        *("--client-key", client.public, "--routes", routes),
     ]
     process = den.start(Program("bastion", command))
-    port = int((await process.ready(_READY))[1])
+    port = int((await process.ready(READY))[1])
     known_hosts = _write(keys / "known_hosts", f"[127.0.0.1]:{port} {host.line}\n")
     return Bastion(port, client.private, known_hosts, process)
 

@@ -2,7 +2,8 @@
 
 The environment is for processes that work in the sandbox, `connections.yml` for the pipeline's own
 configuration. The pipeline gets no straight way to the stand-in: only its name, through the
-bastion. The S3 keys are in the environment alone, where AWS's tools look for them.
+bastion. It is the same with those MySQL servers that are `tunnelled`; the others it reaches as they
+are, in plain text. The S3 keys are in the environment alone, where AWS's tools look for them.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from .process import Process
     from .s3 import S3
 
-HOST = "redshift.sandbox.internal"
+DOMAIN = "sandbox.internal"
+HOST = f"redshift.{DOMAIN}"
 PORT = 5439
+MYSQL_PORT = 3306
 IAM_ROLE = "arn:aws:iam::123456789012:role/s3rs-sandbox"
 PREFIX = "s3rs"
 
@@ -46,7 +49,7 @@ class Redshift:
 
 @dataclass(frozen=True, slots=True)
 class Bastion:
-    """The way to the stand-in under its own name."""
+    """The way to the databases under names of their own."""
 
     port: int
     key: Path
@@ -62,17 +65,23 @@ class Box:
 
     folder: Path
     config: Path
-    mysql: MySQL
+    mysqls: tuple[MySQL, ...]
     s3: S3
     redshift: Redshift
     bastion: Bastion
+    tunnelled: tuple[str, ...] = ()
+
+    @property
+    def mysql(self) -> MySQL:
+        """The first MySQL server, the only one unless more were asked for."""
+        return self.mysqls[0]
 
     @property
     def environment(self) -> dict[str, str]:
         """All that a process needs to work in the sandbox."""
         return {
             "S3RS_CONFIG": str(self.config),
-            "S3RS_SANDBOX_MYSQL_URL": self.mysql.url,
+            **{f"S3RS_SANDBOX_{each.name.upper()}_URL": each.url for each in self.mysqls},
             "S3RS_SANDBOX_REDSHIFT_URL": self.redshift.url,
             "S3RS_SANDBOX_S3_URL": self.s3.url,
             "S3RS_SANDBOX_BUCKET": self.s3.bucket,
@@ -83,7 +92,7 @@ class Box:
     def connections(self) -> dict[str, dict[str, object]]:
         """The content of connections.yml."""
         return {
-            "sources": {"sandbox": self._source()},
+            "sources": {each.name: self._source(each) for each in self.mysqls},
             "targets": {"standin": self._target()},
             "s3": {
                 "bucket": self.s3.bucket,
@@ -93,14 +102,13 @@ class Box:
             },
         }
 
-    def _source(self) -> dict[str, object]:
-        return {
-            "host": self.mysql.host,
-            "port": self.mysql.port,
-            "user": self.mysql.user,
-            "password": self.mysql.password,
-            "tls": "off",
-        }
+    def _source(self, mysql: MySQL) -> dict[str, object]:
+        login = {"user": mysql.user, "password": mysql.password}
+        if mysql.name not in self.tunnelled:
+            return {"host": mysql.host, "port": mysql.port, **login, "tls": "off"}
+        name = {"host": mysql_host(mysql.name), "port": MYSQL_PORT}
+        verified = {"tls": "verify", "ca": str(mysql.ca)}
+        return {**name, **login, **verified, "tunnel": self._tunnel()}
 
     def _target(self) -> dict[str, object]:
         return {
@@ -112,11 +120,19 @@ class Box:
             "iam_role": IAM_ROLE,
             "tls": "verify",
             "ca": str(self.redshift.ca),
-            "tunnel": {
-                "host": self.bastion.host,
-                "port": self.bastion.port,
-                "user": self.bastion.user,
-                "key": str(self.bastion.key),
-                "known_hosts": str(self.bastion.known_hosts),
-            },
+            "tunnel": self._tunnel(),
         }
+
+    def _tunnel(self) -> dict[str, object]:
+        return {
+            "host": self.bastion.host,
+            "port": self.bastion.port,
+            "user": self.bastion.user,
+            "key": str(self.bastion.key),
+            "known_hosts": str(self.bastion.known_hosts),
+        }
+
+
+def mysql_host(name: str) -> str:
+    """By which name the bastion knows a MySQL server."""
+    return f"{name}.{DOMAIN}"

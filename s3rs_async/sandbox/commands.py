@@ -35,10 +35,10 @@ _GRACE = 30.0  # seconds between the signal to end and SIGKILL
 _POLL = 0.02
 
 
-async def up(s3: str) -> int:
+async def up(s3: str, mysql: int = 1) -> int:
     """Start a sandbox, print how to use it, and keep it until a signal comes."""
     stopped = asyncio.Event()
-    async with Sandbox(s3) as box:
+    async with Sandbox(s3, mysql=mysql) as box:
         with _handled(lambda _: stopped.set()):
             for name, value in box.environment.items():
                 sys.stdout.write(f"export {name}={_quoted(value)}\n")
@@ -48,9 +48,9 @@ async def up(s3: str) -> int:
     return 0
 
 
-async def execute(command: tuple[str, ...], s3: str) -> int:
+async def execute(command: tuple[str, ...], s3: str, mysql: int = 1) -> int:
     """Run a command in a sandbox of its own; its exit code."""
-    sandbox = Sandbox(s3)
+    sandbox = Sandbox(s3, mysql=mysql)
     async with sandbox as box:
         return await _run(command, _environment(box.environment), sandbox.den)
 

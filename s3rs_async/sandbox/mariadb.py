@@ -1,6 +1,8 @@
 """A private MariaDB: the source of the sandbox, and any other one a test wants.
 
-The data are thrown away, so nothing is synced and SIGKILL is how it stops. The system tables are
+The data are thrown away, so nothing is synced and SIGKILL is how it stops. They outlive that one
+all the same, since a test may halt a server and start it again: what is committed has been written,
+and a page that was cut in two is whole in the doublewrite buffer. The system tables are
 made by `mariadbd --bootstrap` from the server's own SQL files, without the install script: that
 one forks servers nobody would end, and as root changes owners outside of our folder. It listens on
 127.0.0.1 alone. `root` has no password and comes in through the socket only, in a folder that is
@@ -10,12 +12,15 @@ ours; host names are never looked up, so a TCP client can never be `root`@`local
 pipeline may do is for its caller to grant. The account is made by --init-file, before the first
 client: when the log says "ready for connections", it is there.
 
+A server that is given a host name has a certificate for it, and TLS that can be verified.
+
 A named time zone becomes the server process's own TZ (time_zone=SYSTEM), which needs no tables.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import secrets
 from dataclasses import dataclass, field
@@ -23,11 +28,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, UnavailableError
-from . import template
+from . import template, tls
 from .process import Den, Process, Program, free_ports, program_path, servant
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from .process import Account
 
 _HINT = "apt-get install --no-install-recommends mariadb-server-core mariadb-client-core"
 _TABLES = (
@@ -47,8 +54,7 @@ _FLAGS = (
     "--skip-name-resolve",
     "--character-set-server=utf8mb4",
     "--innodb-buffer-pool-size=256M",
-    "--innodb-doublewrite=0",
-    "--innodb-flush-log-at-trx-commit=0",
+    "--innodb-flush-log-at-trx-commit=2",
     "--innodb-flush-method=nosync",
     "--max-allowed-packet=64M",
     "--net-write-timeout=600",
@@ -57,6 +63,7 @@ _FLAGS = (
 _OFFSET = re.compile(r"[+-]\d\d:\d\d")
 _TAKEN = "Address already in use"
 _TRIES = 3
+READY = r"ready for connections"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,8 @@ class MySQL:
     password: str = field(repr=False)
     socket: Path
     process: Process = field(repr=False, compare=False)
+    name: str = "mysql"
+    ca: Path | None = None
     host: str = "127.0.0.1"
     user: str = "s3rs"
 
@@ -84,9 +93,14 @@ async def private(flags: Sequence[str] = (), timezone: str | None = None) -> Asy
 
 
 async def start(
-    den: Den, *, name: str = "mysql", flags: Sequence[str] = (), timezone: str | None = None
+    den: Den,
+    *,
+    name: str = "mysql",
+    flags: Sequence[str] = (),
+    timezone: str | None = None,
+    host: str | None = None,
 ) -> MySQL:
-    """Start a server in the den; the flags come last and win."""
+    """Start a server in the den, its certificate for that host; the flags come last and win."""
     server = program_path("mariadbd", hint=_HINT)
     account = servant()
     room = den.room(name, account)
@@ -99,12 +113,14 @@ async def start(
         "GRANT ALL PRIVILEGES ON *.* TO s3rs@'%' WITH GRANT OPTION;\n",
     )
     zone, environment = _zone(timezone)
+    ca, secured = _secured(room, host, account)
     command: list[str | Path] = [
         *(server, *_MADE_WITH, *_FLAGS, f"--datadir={data}", f"--socket={room}/socket"),
-        *(f"--tmpdir={room}", f"--pid-file={room}/pid", f"--init-file={first}", *zone, *flags),
+        *(f"--tmpdir={room}", f"--pid-file={room}/pid", f"--init-file={first}", *secured),
+        *(*zone, *flags),
     ]
     process, port = await _started(den, name, command, environment)
-    return MySQL(port, password, room / "socket", process)
+    return MySQL(port, password, room / "socket", process, name, ca)
 
 
 async def _started(
@@ -119,7 +135,7 @@ async def _started(
             Program(name, [*command, f"--port={port}"], environment, account=servant())
         )
         try:
-            await process.ready(r"ready for connections")
+            await process.ready(READY)
         except UnavailableError:
             if not tries or _TAKEN not in process.tail(100):
                 raise
@@ -150,6 +166,18 @@ def _system_tables(server: Path) -> str:
         if all(file.is_file() for file in files):
             return _BEFORE + "\n".join(file.read_text() for file in files) + _AFTER
     raise ConfigError("MariaDB's system tables are missing", hint=_HINT, beside=str(server))
+
+
+def _secured(
+    room: Path, host: str | None, account: Account | None
+) -> tuple[Path | None, list[str]]:
+    """The CA of a new certificate for the host, and the flags with which a server shows it."""
+    if host is None:
+        return None, []
+    files = tls.certificate(room, host)
+    if account:
+        os.chown(files.key, account.uid, account.gid)
+    return files.ca, [f"--ssl-cert={files.certificate}", f"--ssl-key={files.key}"]
 
 
 def _zone(timezone: str | None) -> tuple[list[str], dict[str, str]]:

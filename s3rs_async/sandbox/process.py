@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import os
 import pwd
 import re
@@ -30,7 +31,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -70,13 +71,17 @@ class Program:
 
 
 class Process:
-    """A started server."""
+    """A started server; started again, it is the same one with another pid and log."""
 
     def __init__(self, program: Program, popen: subprocess.Popen[bytes], log: Path) -> None:
         self.name = program.name
+        self.program = program
+        self.begin(popen, log)
+
+    def begin(self, popen: subprocess.Popen[bytes], log: Path) -> None:
+        """Be this running program from now on."""
         self.pid = popen.pid
         self.log = log
-        self._program = program
         self._popen = popen
 
     def said(self, pattern: str) -> re.Match[str] | None:
@@ -118,7 +123,7 @@ class Process:
         """Send a signal to its group; without a number, the one that stops it."""
         if self._popen.poll() is None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, self._program.stop_signal if number is None else number)
+                os.killpg(self.pid, self.program.stop_signal if number is None else number)
 
     def kill(self) -> None:
         """End it now and collect it."""
@@ -129,7 +134,7 @@ class Process:
     def tail(self, lines: int = 12) -> str:
         """The last lines of its log, without its secrets."""
         text = "\n".join(self._words().splitlines()[-lines:])
-        for name, value in self._program.environment.items():
+        for name, value in self.program.environment.items():
             if _SECRET.search(name):
                 text = text.replace(value, "***")
         return f"the end of its log:\n{text}" if text else "it said nothing"
@@ -146,6 +151,7 @@ class Den:
 
     def __init__(self) -> None:
         self.processes: list[Process] = []
+        self._logs = itertools.count()
         base = _base()
         self._reaper = Reaper()
         self.folder = base / f"{PREFIX}{secrets.token_hex(4)}"
@@ -175,11 +181,19 @@ class Den:
 
     def start(self, program: Program) -> Process:
         """Start a program in the den."""
-        log = self.folder / "log" / f"{program.name.replace(' ', '-')}-{len(self.processes)}.log"
-        popen = self._spawn(program, log)
-        process = Process(program, popen, log)
+        process = Process(program, *self._spawn(program))
         self.processes.append(process)
         return process
+
+    def halt(self, process: Process) -> None:
+        """End a process hard; `again` starts it."""
+        process.kill()
+        self.forget(process.pid)
+
+    def again(self, process: Process, *added: str) -> None:
+        """Start a process that was halted, with arguments added to those that it had."""
+        command = [*process.program.command, *added]
+        process.begin(*self._spawn(replace(process.program, command=command)))
 
     def fork(
         self,
@@ -211,10 +225,9 @@ class Den:
             self._finish(process)
 
     def _finish(self, process: Process) -> None:
-        process.kill()
+        self.halt(process)
         if process in self.processes:
             self.processes.remove(process)
-        self.forget(process.pid)
 
     async def close(self) -> None:
         """Stop everything and remove the folder; a cancelled close is finished without waiting."""
@@ -233,7 +246,9 @@ class Den:
         shutil.rmtree(self.folder, ignore_errors=True)
         self._reaper.dismiss()
 
-    def _spawn(self, program: Program, log: Path) -> subprocess.Popen[bytes]:
+    def _spawn(self, program: Program) -> tuple[subprocess.Popen[bytes], Path]:
+        name = f"{program.name.replace(' ', '-')}-{next(self._logs)}.log"
+        log = self.folder / "log" / name
         account: dict[str, Any] = {}
         if program.account:
             uid, gid = program.account.uid, program.account.gid
@@ -242,7 +257,7 @@ class Den:
         passed["TMPDIR"] = str(self.folder / "tmp")
         try:
             with log.open("ab") as output, _standard_input(program) as source:
-                return self.fork(
+                popen = self.fork(
                     program.command,
                     program.stop_signal,
                     stdin=source,
@@ -259,6 +274,7 @@ class Den:
                 program=str(program.command[0]),
                 cause=str(error),
             ) from error
+        return popen, log
 
 
 def servant() -> Account | None:

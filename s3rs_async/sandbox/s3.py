@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 BUCKET = "sandbox"
 REGION = "us-east-1"
 _WITHIN = 30.0
+_MADE = (b"200", b"409")  # made now, or there already when the server was started again
 _SEAWEED_PORTS = ("master", "volume", "filer", "s3", "admin")
 
 
@@ -150,7 +151,7 @@ def _scripts() -> Path:
 async def _make_bucket(process: Process, port: int) -> None:
     """Ask for the bucket until the server is there to make it."""
     until = clock.seconds() + _WITHIN
-    while (status := await _put(port, f"/{BUCKET}")) != b"200":
+    while (status := await _put(port, f"/{BUCKET}")) not in _MADE:
         process.said("$")
         if clock.seconds() > until:
             raise UnavailableError(

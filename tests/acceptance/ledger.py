@@ -33,7 +33,7 @@ class Place:
 
     box: Box
     table: str
-    source: str = "sandbox"
+    source: str = "mysql"
     target: str = "standin"
     prefix: str = "s3rs"
     target_table: str = ""

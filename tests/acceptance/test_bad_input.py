@@ -40,7 +40,7 @@ def _wrong_connections(cli: Cli) -> dict[str, tuple[int, dict[str, Any], tuple[s
     port = cli.box.bastion.port
     line = key.export_public_key().decode()
     (folder / "other_hosts").write_text(f"[127.0.0.1]:{port} {line}")
-    mysql, standin = "sources.sandbox", "targets.standin"
+    mysql, standin = "sources.mysql", "targets.standin"
     return {
         "mysql password": (2, {f"{mysql}.password": WRONG}, ("refuses the user",)),
         "mysql host": (4, {f"{mysql}.host": "nowhere.invalid"}, ("nowhere.invalid",)),
@@ -208,9 +208,9 @@ def test_a_target_with_other_columns_is_told_before_anything_is_written(cli: Cli
 def test_a_target_that_another_pipeline_feeds_is_refused(cli: Cli) -> None:
     make_notes(cli)
     cli.sync("notes").does()
-    twin = {"sources.twin": cli.box.connections["sources"]["sandbox"]}
+    twin = {"sources.twin": cli.box.connections["sources"]["mysql"]}
     other = cli.sync("notes", "--source=twin", overrides=twin)
-    other.fails(2, "another pipeline feeds this target", "adhoc.sandbox.standin")
+    other.fails(2, "another pipeline feeds this target", "adhoc.mysql.standin")
     cli.mysql("INSERT INTO notes (note) VALUES ('more')")
     cli.sync("notes").does()
     cli.is_equal("notes")
@@ -239,7 +239,7 @@ def test_a_missing_grant_is_printed(cli: Cli) -> None:
     cli.mysql(
         f"CREATE USER '{cli.schema}'@'%' IDENTIFIED BY '{WRONG.replace('%', '%%')}'",
     )
-    reader = {"sources.sandbox.user": cli.schema, "sources.sandbox.password": WRONG}
+    reader = {"sources.mysql.user": cli.schema, "sources.mysql.password": WRONG}
     with psycopg.connect(login, autocommit=True) as owner:
         owner.execute(f"CREATE SCHEMA {locked}".encode())
         source, target = cli.at_once(
@@ -357,7 +357,7 @@ def test_a_report_that_cannot_be_written_is_told_and_the_sync_is_done_all_the_sa
 def test_the_environment_alone_configures_everything(cli: Cli) -> None:
     make_notes(cli)
     tree = cli.connections()
-    source, target, store = tree["sources"]["sandbox"], tree["targets"]["standin"], tree["s3"]
+    source, target, store = tree["sources"]["mysql"], tree["targets"]["standin"], tree["s3"]
     tunnel = target.pop("tunnel")
     parts: dict[str, dict[str, Any]] = {
         "DB": source,
@@ -380,7 +380,7 @@ def test_the_environment_alone_configures_everything(cli: Cli) -> None:
 
 
 def test_a_mistake_in_connections_yml_is_told_with_its_place(cli: Cli, tmp_path: Path) -> None:
-    typo = cli.config({"sources.sandbox.pasword": "x"})
+    typo = cli.config({"sources.mysql.pasword": "x"})
     missing = cli.config({"targets.standin.iam_role": None})
     tabbed = cli.written("sources:\n\tsandbox: 1\n")
     unset = cli.written("sources:\n  a:\n    host: ${NO_SUCH_VARIABLE}\n")

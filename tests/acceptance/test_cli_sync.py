@@ -113,7 +113,7 @@ def test_one_stage_at_a_time_and_a_few_rows_at_a_time_come_to_the_same(cli: Cli)
     assert len(cli.state("notes")["pending"]) == 1
     assert cli.tables() == {"slices"}
 
-    no_mysql = cli.config({"sources.sandbox.port": free_ports(1)[0]})
+    no_mysql = cli.config({"sources.mysql.port": free_ports(1)[0]})
     loaded, second = cli.at_once(
         [
             partial(cli.sync, "--redshift-only", "notes", config=no_mysql),

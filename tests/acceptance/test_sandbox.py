@@ -7,8 +7,6 @@ import contextlib
 import json
 import os
 import pwd
-import re
-import secrets
 import shutil
 import signal
 import subprocess
@@ -27,9 +25,12 @@ from aiobotocore.session import get_session
 from s3rs_async.errors import ConfigError, UnavailableError
 from s3rs_async.sandbox import Box, Sandbox, commands, mariadb, postgres, s3, template
 from s3rs_async.sandbox.process import Den
+from tests.acceptance.leftovers import left, living, place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+__all__ = ["place"]
 
 ROOT = Path(__file__).parents[2]
 DESTINATION = ("redshift.sandbox.internal", 5439)
@@ -50,18 +51,6 @@ def no_new_users() -> Iterator[None]:
     assert Path("/etc/passwd").read_bytes() == before
 
 
-@pytest.fixture
-def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A temporary folder of the test's own, with a space in its name, that every user may enter."""
-    path = Path("/tmp") / f"s3rs test {secrets.token_hex(3)}"
-    path.mkdir(mode=0o755)
-    monkeypatch.setenv("TMPDIR", str(path))
-    monkeypatch.setattr("tempfile.tempdir", None)
-    yield path
-    monkeypatch.setattr("tempfile.tempdir", None)
-    shutil.rmtree(path)
-
-
 @contextlib.contextmanager
 def holder(*command: str, **how: object) -> Iterator[subprocess.Popen[str]]:
     """A process that holds a sandbox, as `s3rs sandbox` does; gone when the block ends."""
@@ -77,34 +66,6 @@ def holder(*command: str, **how: object) -> Iterator[subprocess.Popen[str]]:
         finally:
             if process.poll() is None:
                 process.kill()
-
-
-def living(folder: Path) -> list[str]:
-    """The processes that have to do with a folder; a zombie is no process any more."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-            words = (entry / "cmdline").read_bytes() + os.fsencode((entry / "cwd").readlink())
-            words += (entry / "environ").read_bytes()
-        except (OSError, ProcessLookupError):
-            continue
-        if state not in "ZX" and os.fsencode(f"{folder}/s3rs-sandbox-") in words:
-            found.append(f"{entry.name} {words[:300]!r}")
-    return found
-
-
-def left(place: Path, within: float = 5.0) -> list[str]:
-    """What is still there when the time is up."""
-    until = time.monotonic() + within
-    while (found := [*living(place), *_files(place)]) and time.monotonic() < until:
-        time.sleep(0.05)
-    return found
-
-
-def _files(place: Path) -> list[str]:
-    """All but the file by which `tempfile` tries a folder: a signal may cut that in two."""
-    return [str(path) for path in place.iterdir() if not re.fullmatch(r"[a-z0-9_]{8}", path.name)]
 
 
 def exported(process: subprocess.Popen[str]) -> dict[str, str]:
@@ -220,6 +181,9 @@ async def test_the_bastion_leads_nowhere_else(box: Box) -> None:
             ("127.0.0.1", box.mysql.port),
             ("127.0.0.1", box.redshift.port),
             ("redshift.sandbox.internal", 22),
+            ("mysql2.sandbox.internal", 3306),
+            (f"../routes/{DESTINATION[0]}", DESTINATION[1]),
+            (f".{DESTINATION[0]}", DESTINATION[1]),
         ]
         for destination in elsewhere:
             with pytest.raises(asyncssh.ChannelOpenError):
@@ -251,7 +215,7 @@ def test_the_configuration_and_environment_have_their_shape(box: Box) -> None:
     file = box.config / "connections.yml"
     assert file.stat().st_mode & 0o777 == 0o600
     content = yaml.safe_load(file.read_text())
-    assert content["sources"]["sandbox"]["tls"] == "off"
+    assert content["sources"]["mysql"]["tls"] == "off"
     assert list(content["targets"]["standin"]) == [
         *("host", "port", "database", "user", "password", "iam_role", "tls", "ca", "tunnel"),
     ]
