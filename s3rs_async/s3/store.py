@@ -12,20 +12,23 @@ http the payload is signed instead, but for a server on this machine. Not here: 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 
-from ..errors import ConfigError
+from ..errors import ConfigError, UnavailableError
 from .failure import Place, translated
 from .object import Entry, MissingError, Stat, Stored
 from .upload import Upload, stat
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from pydantic import SecretStr
     from types_aiobotocore_s3 import S3Client
 
@@ -83,7 +86,7 @@ class Store:
             )
         return answer["ETag"]
 
-    async def list(self, prefix: str) -> AsyncIterator[Entry]:
+    async def list(self, prefix: str) -> AsyncGenerator[Entry, None]:
         """Every object whose key begins so, in the order of keys, a page at a time."""
         pages = self._data.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=prefix
@@ -92,6 +95,24 @@ class Store:
             async for page in pages:
                 for line in page.get("Contents", []):
                     yield Entry(line["Key"], line["Size"], line["ETag"], line["LastModified"])
+
+    async def clock(self) -> dt.datetime:
+        """What the store's clock shows, to the second; UnavailableError where it does not say."""
+        with translated(self._place, None):
+            answer = await self._data.head_bucket(Bucket=self.bucket)
+        said = answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")
+        try:
+            return parsedate_to_datetime(said)
+        except ValueError as reason:
+            raise UnavailableError(
+                "the store does not tell its time", where="s3", endpoint=self._place.endpoint
+            ) from reason
+
+    async def keeps_versions(self) -> bool:
+        """Whether an object that is overwritten or deleted can be brought back."""
+        with translated(self._place, None):
+            answer = await self._data.get_bucket_versioning(Bucket=self.bucket)
+        return answer.get("Status") == "Enabled"
 
     @asynccontextmanager
     async def upload(self, key: str) -> AsyncIterator[Upload]:

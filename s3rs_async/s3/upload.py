@@ -143,10 +143,15 @@ class Upload:
         self._ended = True
         try:
             async with asyncio.timeout(_ABORT_SECONDS):
-                await self._idle.wait()
-                await self._abort()
+                await self.abort()
         except (Error, TimeoutError) as reason:
             _log.warning("upload_not_aborted", key=self.key, reason=str(reason) or "timed out")
+
+    async def abort(self) -> None:
+        """Take the upload back; the store's refusal where it does not let us."""
+        self._ended = True
+        await self._idle.wait()
+        await self._abort()
 
     async def _abort(self) -> None:
         """Abort until the store says that there is no such upload: a late part may revive it."""
