@@ -48,6 +48,7 @@ _KINDS: dict[int, tuple[type[Error], str, str]] = {
     3159: (ConfigError, "the source wants TLS", "set tls: verify"),
 }
 _LOST = 2013
+_LOSSES = frozenset({1053, 1927, 2006, _LOST, 4031})
 
 
 def failure(code: int, said: str, **facts: Fact) -> Error:
@@ -65,6 +66,11 @@ def translated(**facts: Fact) -> Iterator[None]:
         raise _from_driver(error, facts) from error
     except (asyncio.IncompleteReadError, OSError) as error:  # TimeoutError is one of them
         raise failure(_LOST, _words(error), **facts) from error
+
+
+def is_loss(error: pymysql.err.MySQLError) -> bool:
+    """Whether it says that the connection is gone, or is about to be."""
+    return bool(error.args) and error.args[0] in _LOSSES
 
 
 def _from_driver(error: pymysql.err.MySQLError, facts: dict[str, Fact]) -> Error:

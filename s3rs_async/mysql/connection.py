@@ -1,45 +1,44 @@
-"""Sessions at a source: one private connection per stream, never a pool, read-only.
+"""Sessions at a source: one private connection each, read-only, through its tunnel if it has one.
 
 One way in for all results: raw packets, cut by `wire`. Small results are parsed to text, streams
-are handed out as packets. The driver (aiomysql) connects and authenticates; of its private parts
-only those in `_PRIVATE` are touched, and `Source` refuses a version that lacks one.
-
-TLS is what was asked for or nothing: the driver would go on in plain text with a server that has
-none, so the server's offer is looked at before the first secret is sent. LOCAL INFILE and several
-statements in one are never offered.
+are handed out as packets.
 
 A stream's reader is bounded: when nobody takes its packets the transport pauses, TCP pushes back
 and the server waits. Whoever leaves a stream before its end (an error, a cancellation) has its
 connection closed first, since the rest would have to be read otherwise; then the server is told to
 stop by a second connection. Neither hides the error that was the cause.
+
+Within `open_source` a session that ends in order leaves its connection, set up as it is, to the
+next one: for a minute at most, and never after anything but SELECT and SHOW. Such a connection may
+have been lost meanwhile. Then its first statement, of which nothing was read, is sent again on a
+fresh one; any other loss is the caller's to know.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-import ssl
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-import aiomysql
-import aiomysql.connection
 import pymysql.err
-from pymysql.constants import CLIENT, COMMAND
+from pymysql.constants import COMMAND
 from pymysql.protocol import FieldDescriptorPacket
 
 from ..config import SourceConfig
-from ..errors import ConfigError, DataError, Error
+from ..errors import DataError, Error, UnavailableError
+from ..tunnel import Address, Bastions, open_bastions
 from . import wire
-from .border import translated
+from .border import is_loss, translated
+from .dial import BUFFER, Connection, check_driver, dial, drop, hang_up, is_quiet, leave
+from .idle import Idle
 from .wire import Cutter, Packets
 
-CONNECT_SECONDS = 10.0
 _KILL_SECONDS = 5.0
-_BUFFER = 1 << 20
 _IDLE_SECONDS = 0.05
+_MOST_KEPT = 4
+_KEPT_SECONDS = 60.0
 # A position can be a date that no calendar has, and must stay comparable: hence the SQL mode.
 _SETTINGS = (
     "SET time_zone='+00:00', sql_mode='ALLOW_INVALID_DATES', net_write_timeout=3600, "
@@ -48,12 +47,6 @@ _SETTINGS = (
 )
 _NO_LIMIT = {"mariadb": "max_statement_time=0", "mysql": "max_execution_time=0"}
 _READ_ONLY = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-_PRIVATE = (
-    "_connect",
-    "_request_authentication",
-    "_execute_command",
-    "_read_packet",
-)
 
 Cell = str | None
 
@@ -70,71 +63,83 @@ class Field:
     decimals: int
 
 
-class _Connection(aiomysql.connection.Connection):  # type: ignore[misc]
-    """The driver's connection, which refuses plain text before it authenticates."""
-
-    async def _request_authentication(self) -> None:
-        if self._ssl_context is not None and not self.server_capabilities & CLIENT.SSL:
-            raise ConfigError(
-                "the source offers no TLS",
-                host=self._host,
-                hint="switch it on at the server, or set tls: off if the way there is safe",
-            )
-        await super()._request_authentication()
-
-
 class Source:
-    """One configured server."""
+    """One configured server; `own` are the server's numbers of our connections in use."""
 
     def __init__(self, name: str, config: SourceConfig) -> None:
         check_driver()
         self.name = name
         self.config = config
         self.own: set[int] = set()
+        self._bastions: Bastions | None = None
+        self._idle: Idle[Session] | None = None
 
     @contextlib.asynccontextmanager
     async def session(self, *, purpose: str) -> AsyncIterator[Session]:
         """A session of its own; left in the middle of a result, the server is told to stop."""
-        facts = {"source": self.name, "purpose": purpose}
-        connection = await self._connected(facts)
-        session = Session(connection, facts)
+        session = await self._taken({"source": self.name, "purpose": purpose})
+        self.own.add(session.connection_id)
+        clean = False
         try:
-            await session.set_up()
-            self.own.add(session.connection_id)
             yield session
+            clean = session.unchanged
         finally:
             self.own.discard(session.connection_id)
             if session.busy:
-                _drop(connection)
+                drop(session.connection)
                 await self._kill(session.connection_id)
+            elif clean and self._idle is not None:
+                self._idle.keep(session)
             else:
-                await _leave(connection)
+                await leave(session.connection)
 
-    async def _connected(self, facts: dict[str, str]) -> _Connection:
-        config = self.config
-        connection = _Connection(
-            host=config.host,
-            port=config.port,
-            user=config.user,
-            # The driver encodes in latin1; servers compare the bytes of UTF-8.
-            password=config.password.get_secret_value().encode().decode("latin1"),
-            charset="utf8mb4",
-            autocommit=True,
-            ssl=_tls(config),
-            connect_timeout=CONNECT_SECONDS,
-            program_name="s3rs",
-        )
-        connection.client_flag &= ~(CLIENT.MULTI_STATEMENTS | CLIENT.LOCAL_FILES)
+    async def _taken(self, facts: dict[str, str]) -> Session:
+        kept = None
+        while self._idle is not None and (kept := self._idle.take()) is not None:
+            if is_quiet(kept.connection):
+                return kept.again(facts, self._replaced)
+            drop(kept.connection)
+        return await self._opened(facts)
+
+    async def _opened(self, facts: dict[str, str]) -> Session:
+        session = Session(await self._connected(facts), facts)
         try:
-            with translated(host=config.host, port=config.port, **facts):
-                async with asyncio.timeout(CONNECT_SECONDS):
-                    await connection._connect()  # noqa: SLF001 - the driver's own connect() leaks
-            _keep_alive(connection)
+            await session.set_up()
         except BaseException:
-            _drop(connection)
+            drop(session.connection)
             raise
-        connection._reader._limit = _BUFFER  # noqa: SLF001 - where back-pressure begins
-        return connection
+        return session
+
+    async def _replaced(self, session: Session) -> Session:
+        """A fresh session in the place of one whose connection was lost."""
+        self.own.discard(session.connection_id)
+        session.connection_id = 0
+        fresh = await self._opened(session.facts)
+        self.own.add(fresh.connection_id)
+        return fresh
+
+    async def _connected(self, facts: dict[str, str]) -> Connection:
+        config, address = self.config, await self._address()
+        try:
+            return await dial(config, address, facts)
+        except UnavailableError as error:
+            raise await self._why(error) from error
+
+    async def _address(self) -> Address:
+        """Where to connect: the tunnel's near end, or the host where no tunnel is declared."""
+        config = self.config
+        if config.tunnel is None:
+            return Address(config.host, config.port)
+        if self._bastions is None:
+            raise RuntimeError("a source with a tunnel is only reached within open_source")
+        return await self._bastions.address(config.tunnel, config.host, config.port)
+
+    async def _why(self, error: UnavailableError) -> Error:
+        """What the bastion says of a server that could not be reached through it."""
+        config, refusal = self.config, None
+        if config.tunnel is not None and self._bastions is not None:
+            refusal = await self._bastions.refusal(config.tunnel, config.host, config.port)
+        return refusal or error
 
     async def _kill(self, connection_id: int) -> None:
         """Stop what a closed connection left running; the error that was the cause is told."""
@@ -144,20 +149,51 @@ class Source:
                 try:
                     await Session(connection, {}).query(f"KILL QUERY {connection_id}")
                 finally:
-                    _drop(connection)
+                    drop(connection)
+
+
+@contextlib.asynccontextmanager
+async def open_source(
+    name: str, config: SourceConfig, bastions: Bastions | None = None
+) -> AsyncIterator[Source]:
+    """The source, whose sessions leave their connections to each other while it is open.
+
+    They go through the bastions given, which stay open, or through its own.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        source = Source(name, config)
+        source._bastions = bastions or await stack.enter_async_context(open_bastions())  # noqa: SLF001 - one module, one owner
+        source._idle = Idle(_left, most=_MOST_KEPT, seconds=_KEPT_SECONDS)  # noqa: SLF001
+        stack.callback(source._idle.close)  # noqa: SLF001
+        yield source
 
 
 class Session:
     """A connection in use by one task at a time."""
 
     def __init__(self, connection: Any, facts: dict[str, str]) -> None:  # noqa: ANN401 - untyped driver
-        self._connection = connection
-        self._facts = facts
+        self.connection = connection
+        self.facts = facts
         self.busy = False
+        self.unchanged = True
         self.connection_id = 0
         self.family = ""
         self.server_id = ""
         self.fields: tuple[Field, ...] = ()
+        self._replacement: _Replacement | None = None
+
+    def again(self, facts: dict[str, str], replacement: _Replacement) -> Session:
+        """The same connection for another use, which may have been lost since the last one."""
+        session = Session(self.connection, facts)
+        session._take_place_of(self)
+        session._replacement = replacement
+        return session
+
+    def _take_place_of(self, other: Session) -> None:
+        self.connection = other.connection
+        self.connection_id = other.connection_id
+        self.family = other.family
+        self.server_id = other.server_id
 
     async def set_up(self) -> None:
         """Settings, and who the server is."""
@@ -172,6 +208,7 @@ class Session:
         uuid = await self.query("SHOW GLOBAL VARIABLES LIKE 'server_uuid'")
         if uuid and uuid[0][1]:
             self.server_id = uuid[0][1]
+        self.unchanged = True
 
     async def query(self, sql: str) -> list[tuple[Cell, ...]]:
         """A small result whole, every value as the server's text; [] for what has no result."""
@@ -190,11 +227,12 @@ class Session:
         if self.busy:
             raise RuntimeError("a session reads one result at a time")
         self.busy = True
+        self.unchanged &= sql.startswith(("SELECT", "SHOW"))
         try:
-            with translated(**self._facts):
+            with translated(**self.facts):
                 if not await self._begun(sql):
                     return
-                cutter = Cutter(self._connection._next_seq_id)  # noqa: SLF001
+                cutter = Cutter(self.connection._next_seq_id)  # noqa: SLF001
                 while not cutter.done:
                     await self._fill(cutter)
                     if cutter.ready:
@@ -202,25 +240,32 @@ class Session:
             self.busy = False
         finally:
             if self.busy:
-                _drop(self._connection)
+                drop(self.connection)
 
     async def _begun(self, sql: str) -> bool:
         """Whether there is a result; a refused statement leaves the session in order."""
+        replacement, self._replacement = self._replacement, None
         try:
             found = await self._begin(sql)
-        except pymysql.err.MySQLError:
-            self.busy = self._connection.closed
-            raise
+        except pymysql.err.MySQLError as error:
+            if replacement is None or not is_loss(error):
+                self.busy = self.connection.closed
+                raise
+            drop(self.connection)
+            self.busy = False
+            self._take_place_of(await replacement(self))
+            self.busy = True
+            return await self._begun(sql)
         self.busy = found
         return found
 
     async def _fill(self, cutter: Cutter) -> None:
-        reader = self._connection._reader  # noqa: SLF001
+        reader = self.connection._reader  # noqa: SLF001
         while not cutter.done and cutter.ready < wire.TARGET:
             idle = asyncio.timeout(_IDLE_SECONDS if cutter.waiting else None)
             try:
                 async with idle:
-                    data = await reader.read(_BUFFER)
+                    data = await reader.read(BUFFER)
             except TimeoutError:
                 if not idle.expired():
                     raise  # the network's own
@@ -230,7 +275,7 @@ class Session:
 
     async def _begin(self, sql: str) -> bool:
         """Send a statement and read what comes before its rows; False if it has no result."""
-        connection = self._connection
+        connection = self.connection
         await connection._execute_command(COMMAND.COM_QUERY, sql)  # noqa: SLF001
         first = await connection._read_packet()  # noqa: SLF001
         if first.is_ok_packet():
@@ -245,15 +290,7 @@ class Session:
         return True
 
 
-def check_driver() -> None:
-    """Refuse a driver without the private parts that are used; a test tells what they must do."""
-    missing = [name for name in _PRIVATE if not hasattr(aiomysql.connection.Connection, name)]
-    if missing:
-        raise ConfigError(
-            "this version of aiomysql cannot be used",
-            missing=", ".join(missing),
-            hint="install the version that the package pins",
-        )
+_Replacement = Callable[[Session], Awaitable[Session]]
 
 
 def _field(packet: Any) -> Field:  # noqa: ANN401 - untyped driver
@@ -267,38 +304,5 @@ def _field(packet: Any) -> Field:  # noqa: ANN401 - untyped driver
     )
 
 
-def _tls(config: SourceConfig) -> ssl.SSLContext | None:
-    if config.tls == "off":
-        return None
-    try:
-        context = ssl.create_default_context(cafile=str(config.ca) if config.ca else None)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            "the CA file cannot be read", file=str(config.ca), hint="a PEM file of certificates"
-        ) from error
-    if config.tls == "require":
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _keep_alive(connection: _Connection) -> None:
-    """Let a dead network be noticed in about two minutes."""
-    raw = connection._writer.transport.get_extra_info("socket")  # noqa: SLF001
-    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6)):
-        if hasattr(socket, name):
-            raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-def _drop(connection: Any) -> None:  # noqa: ANN401 - untyped driver
-    """Close without a word and without waiting."""
-    if connection._writer is not None:  # noqa: SLF001
-        connection._writer.transport.abort()  # noqa: SLF001
-    connection.close()
-
-
-async def _leave(connection: Any) -> None:  # noqa: ANN401 - untyped driver
-    """Say goodbye; a server that does not listen is left all the same."""
-    with contextlib.suppress(OSError):
-        await connection.ensure_closed()
-    connection.close()
+def _left(session: Session) -> None:
+    hang_up(session.connection)

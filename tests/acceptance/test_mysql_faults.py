@@ -16,7 +16,8 @@ import pytest
 from s3rs_async.config import SourceConfig
 from s3rs_async.errors import ConfigError, DataError, Error, UnavailableError
 from s3rs_async.model import Strategy
-from s3rs_async.mysql.connection import Source, check_driver
+from s3rs_async.mysql.connection import Source
+from s3rs_async.mysql.dial import check_driver
 from s3rs_async.mysql.reader import read_pass
 from s3rs_async.sandbox import mariadb
 from tests.acceptance.source import Run, application, configured, plan_of

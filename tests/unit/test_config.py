@@ -119,6 +119,20 @@ def test_the_environment_alone_is_a_configuration(
     assert target.table_schema is None
 
 
+def test_a_source_has_its_bastion_from_the_environment_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = {"HOST": "b", "PORT": "2222", "USER": "u", "KEY_PATH": "k", "KNOWN_HOSTS": "h"}
+    found = load_connections(
+        None, ENVIRONMENT | {f"SSH_BASTION_{name}": text for name, text in names.items()}
+    )
+    tunnel = found.sources["default"].tunnel
+    assert tunnel is not None
+    assert (tunnel.place, tunnel.user, str(tunnel.key)) == ("b:2222", "u", "k")
+    assert found.targets["default"].tunnel is None
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -1,0 +1,149 @@
+"""The driver's connection: how it is dialled, proven and left.
+
+The driver (aiomysql) connects and authenticates; of its private parts only those in `_PRIVATE` are
+touched, and `check_driver` refuses a version that lacks one. TLS is what was asked for or nothing:
+the driver would go on in plain text with a server that has none, so the server's offer is looked
+at before the first secret is sent. The certificate must have the server's own name, also where it
+is reached at a tunnel's near end. LOCAL INFILE and several statements in one are never offered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from typing import Any
+
+import aiomysql
+import aiomysql.connection
+from pymysql.constants import CLIENT, COMMAND
+
+from ..config import SourceConfig
+from ..errors import ConfigError
+from ..tunnel import Address
+from .border import translated
+
+CONNECT_SECONDS = 10.0
+BUFFER = 1 << 20
+_PATIENCE = {
+    "TCP_KEEPIDLE": 60,
+    "TCP_KEEPINTVL": 10,
+    "TCP_KEEPCNT": 6,
+    "TCP_USER_TIMEOUT": 120_000,
+}
+_QUIT = b"\x01\0\0\0" + bytes([COMMAND.COM_QUIT])
+_PRIVATE = (
+    "_connect",
+    "_request_authentication",
+    "_execute_command",
+    "_read_packet",
+)
+
+
+class Connection(aiomysql.connection.Connection):  # type: ignore[misc]
+    """The driver's connection, which refuses plain text before it authenticates.
+
+    `expected_name` is the name that the certificate must have, whatever address was dialled.
+    """
+
+    expected_name: str
+
+    async def _request_authentication(self) -> None:
+        if self._ssl_context is not None and not self.server_capabilities & CLIENT.SSL:
+            raise ConfigError(
+                "the source offers no TLS",
+                host=self.expected_name,
+                hint="switch it on at the server, or set tls: off if the way there is safe",
+            )
+        self._host = self.expected_name  # from here on the driver checks TLS by it
+        await super()._request_authentication()
+
+
+async def dial(config: SourceConfig, address: Address, facts: dict[str, str]) -> Connection:
+    """Connect to the address and log in as configured; nothing is left open by a failure."""
+    connection = Connection(
+        host=address.host,
+        port=address.port,
+        user=config.user,
+        # The driver encodes in latin1; servers compare the bytes of UTF-8.
+        password=config.password.get_secret_value().encode().decode("latin1"),
+        charset="utf8mb4",
+        autocommit=True,
+        ssl=_tls(config),
+        connect_timeout=CONNECT_SECONDS,
+        program_name="s3rs",
+    )
+    connection.expected_name = config.host
+    connection.client_flag &= ~(CLIENT.MULTI_STATEMENTS | CLIENT.LOCAL_FILES)
+    try:
+        with translated(host=config.host, port=config.port, **facts):
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await connection._connect()  # noqa: SLF001 - the driver's own connect() leaks
+        _keep_alive(connection)
+    except BaseException:
+        drop(connection)
+        raise
+    connection._reader._limit = BUFFER  # noqa: SLF001 - where back-pressure begins
+    return connection
+
+
+def check_driver() -> None:
+    """Refuse a driver without the private parts that are used; a test tells what they must do."""
+    missing = [name for name in _PRIVATE if not hasattr(aiomysql.connection.Connection, name)]
+    if missing:
+        raise ConfigError(
+            "this version of aiomysql cannot be used",
+            missing=", ".join(missing),
+            hint="install the version that the package pins",
+        )
+
+
+def _tls(config: SourceConfig) -> ssl.SSLContext | None:
+    if config.tls == "off":
+        return None
+    try:
+        context = ssl.create_default_context(cafile=str(config.ca) if config.ca else None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            "the CA file cannot be read", file=str(config.ca), hint="a PEM file of certificates"
+        ) from error
+    if config.tls == "require":
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _keep_alive(connection: Connection) -> None:
+    """Let a dead network be noticed in about two minutes, whether we wait or have spoken."""
+    raw = connection._writer.transport.get_extra_info("socket")  # noqa: SLF001
+    for name, value in _PATIENCE.items():
+        if hasattr(socket, name):
+            raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def is_quiet(connection: Any) -> bool:  # noqa: ANN401 - untyped driver
+    """Whether nothing has come on an idle connection: no end, and no word of one."""
+    reader = connection._reader  # noqa: SLF001
+    return reader is not None and not reader._buffer and not reader._eof and not reader.exception()  # noqa: SLF001
+
+
+def drop(connection: Any) -> None:  # noqa: ANN401 - untyped driver
+    """Close without a word and without waiting."""
+    if connection._writer is not None:  # noqa: SLF001
+        connection._writer.transport.abort()  # noqa: SLF001
+    connection.close()
+
+
+async def leave(connection: Any) -> None:  # noqa: ANN401 - untyped driver
+    """Say goodbye; a server that does not listen is left all the same."""
+    with contextlib.suppress(OSError):
+        await connection.ensure_closed()
+    connection.close()
+
+
+def hang_up(connection: Any) -> None:  # noqa: ANN401 - untyped driver
+    """Say goodbye on an idle connection without waiting."""
+    if connection._writer is not None:  # noqa: SLF001
+        connection._writer.write(_QUIT)  # noqa: SLF001
+    connection.close()
