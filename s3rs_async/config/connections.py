@@ -117,7 +117,10 @@ def load_connections(folder: Path | None, environment: Mapping[str, str]) -> Con
     """`connections.yml` of `folder`; with no folder, `config/` here, else the environment (v1)."""
     path = connections_file(folder)
     if path is None:
-        return _from_environment(environment)
+        found, errors = read_environment(environment)
+        if found is None:
+            raise errors[0]
+        return found
     reading = read_connections(path, environment)
     if reading.connections is None:
         raise first_error(reading.faults)
@@ -172,13 +175,16 @@ _ENVIRONMENT: Mapping[str, Loc] = {
 }
 
 
-def _from_environment(environment: Mapping[str, str]) -> Connections:
+def read_environment(
+    environment: Mapping[str, str],
+) -> tuple[Connections | None, list[ConfigError]]:
+    """The connections that variables describe, or all that is wrong with them."""
     if not environment.get("DB_HOST"):
-        raise ConfigError(
-            "no connections",
-            hint="write config/connections.yml, point S3RS_CONFIG at a folder that has one, "
-            "or set DB_HOST, DB_USER, …, S3_BUCKET_NAME, REDSHIFT_HOST, … (see README)",
+        hint = (
+            "write config/connections.yml, point S3RS_CONFIG at a folder that has one, "
+            "or set DB_HOST, DB_USER, …, S3_BUCKET_NAME, REDSHIFT_HOST, … (see README)"
         )
+        return None, [ConfigError("no connections", hint=hint)]
     tree: dict[str, object] = {}
     for name, loc in _ENVIRONMENT.items():
         if environment.get(name):
@@ -187,20 +193,17 @@ def _from_environment(environment: Mapping[str, str]) -> Connections:
                 branch = branch.setdefault(str(key), {})  # type: ignore[assignment]
             branch[str(loc[-1])] = environment[name]
     found, mistakes = parse(Connections, tree)
-    if found is None:
-        raise _told_of_variable(mistakes[0], len(mistakes) - 1)
-    return found
+    return found, [_told_of_variable(mistake) for mistake in mistakes]
 
 
-def _told_of_variable(mistake: Mistake, more: int) -> ConfigError:
+def _told_of_variable(mistake: Mistake) -> ConfigError:
     """What is wrong with the environment; where a whole part is missing, its first variable."""
     loc = mistake.loc
     name = next(name for name, known in _ENVIRONMENT.items() if known[: len(loc)] == loc)
     if not mistake.missing:
-        return ConfigError(mistake.message, variable=name, more=more or None, hint=mistake.hint)
+        return ConfigError(mistake.message, variable=name, hint=mistake.hint)
     return ConfigError(
         "an environment variable is missing",
         variable=name,
-        more=more or None,
         hint=f"set {name}, or write config/connections.yml",
     )

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..document import Document, Fault, first_error, read_document
+from ..document import Document, Fault, Plain, first_error, read_document
 from ..errors import ConfigError
 from ..model import TableName
 from .connections import Connections
@@ -51,10 +51,9 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A pipeline file and what it says: None where there are faults."""
+    """A pipeline file and what it says: with faults, what of it could be read."""
 
-    document: Document
-    pipeline: Pipeline | None
+    pipeline: Pipeline
     faults: list[Fault]
     notices: list[Fault]
 
@@ -93,13 +92,14 @@ def load_pipeline(folder: Path | None, wanted: str, environment: Mapping[str, st
         return _loaded(Path(wanted), environment)
     files = pipeline_files(folder)
     named = [path for path in files if path.stem == wanted]
+    names = {} if named else {path: _own_name(path, environment) for path in files}
+    named = named or [path for path, name in names.items() if name == wanted]
     if len(named) > 1:
-        raise _two_files(wanted, named[0], named[1])
+        raise two_files(wanted, named[0], named[1])
     if named:
         return _loaded(named[0], environment)
-    names = [path.stem for path in files]
     inside = pipelines_folder(folder)
-    hint = nearest(wanted, names) if names else f"write {inside / wanted}.yml"
+    hint = nearest(wanted, names.values()) if names else f"write {inside / wanted}.yml"
     raise ConfigError("unknown pipeline", name=wanted, folder=str(inside), hint=hint)
 
 
@@ -109,7 +109,7 @@ def load_pipelines(folder: Path | None, environment: Mapping[str, str]) -> list[
     for path in pipeline_files(folder):
         pipeline = _loaded(path, environment)
         if (other := found.get(pipeline.name)) is not None:
-            raise _two_files(pipeline.name, other.file, path)
+            raise two_files(pipeline.name, other.file, path)
         found[pipeline.name] = pipeline
     return list(found.values())
 
@@ -125,29 +125,27 @@ def check_pipeline(pipeline: Pipeline, connections: Connections) -> None:
 def read_pipeline(path: Path, environment: Mapping[str, str]) -> Reading:
     """One pipeline file with all its faults; ConfigError where it can't be read at all."""
     document = read_document(path, environment)
-    whole, mistakes = parse(_File, document.value, _ELSEWHERE)
-    told = [*document.faults, *faults(mistakes, document)]
+    _, mistakes = parse(_File, document.value, _ELSEWHERE)
     value = document.value if isinstance(document.value, dict) else {}
     tables = read_tables(document, value.get("defaults"), value.get("tables"))
-    told += tables.faults
-    if whole is None or told:
-        return Reading(document, None, told, tables.notices)
-    if whole.pipeline is None and (fault := _unfit_stem(document)) is not None:
-        return Reading(document, None, [fault], tables.notices)
+    notices = sorted(tables.notices, key=lambda notice: notice.place)
+    told = [*document.faults, *faults(mistakes, document), *tables.faults]
+    if value.get("pipeline") is None and (fault := _unfit_stem(document)) is not None:
+        told.append(fault)
     pipeline = Pipeline(
-        name=whole.pipeline or path.stem,
-        source=whole.source,
-        target=whole.target,
+        name=_named(document),
+        source=_text(value.get("source")),
+        target=_text(value.get("target")),
         entries=tuple(tables.entries),
         file=path,
-        notices=tuple(f"{n.at}: {n.message}: {n.hint}" for n in tables.notices),
+        notices=tuple(f"{n.at}: {n.message}: {n.hint}" for n in notices),
         places={
             **tables.places,
             "source": document.line_column(("source",)),
             "target": document.line_column(("target",)),
         },
     )
-    return Reading(document, pipeline, [], tables.notices)
+    return Reading(pipeline, told, notices)
 
 
 def unconnected(
@@ -158,7 +156,7 @@ def unconnected(
         ("source", pipeline.source, sources),
         ("target", pipeline.target, targets),
     ):
-        if name not in known:
+        if name and name not in known:
             yield _fault(pipeline, kind, f"unknown {kind}", nearest(name, known))
     first: dict[str, str] = {}
     for entry in pipeline.entries:
@@ -191,12 +189,30 @@ def _is_meant(path: Path) -> bool:
 
 def _loaded(path: Path, environment: Mapping[str, str]) -> Pipeline:
     reading = read_pipeline(path, environment)
-    if reading.pipeline is None:
+    if reading.faults:
         raise first_error(reading.faults)
     return reading.pipeline
 
 
+def _own_name(path: Path, environment: Mapping[str, str]) -> str:
+    """A file's name for its pipeline, whatever else is wrong with it."""
+    try:
+        return _named(read_document(path, environment))
+    except ConfigError:
+        return path.stem
+
+
+def _named(document: Document) -> str:
+    own = document.value.get("pipeline") if isinstance(document.value, dict) else None
+    return own if isinstance(own, str) else document.path.stem
+
+
+def _text(value: Plain) -> str:
+    return value.strip() if isinstance(value, str) else ""
+
+
 def _unfit_stem(document: Document) -> Fault | None:
+    """What is wrong with a file that has no name but its own."""
     try:
         pipeline_name(document.path.stem)
     except ValueError:
@@ -204,7 +220,8 @@ def _unfit_stem(document: Document) -> Fault | None:
     return None
 
 
-def _two_files(name: str, first: Path, second: Path) -> ConfigError:
+def two_files(name: str, first: Path, second: Path) -> ConfigError:
+    """What to say where two files have one name."""
     return ConfigError(
         "two files are one pipeline",
         name=name,

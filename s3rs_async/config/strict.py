@@ -120,11 +120,9 @@ def _unknown(
     if len(loc) == 1 and word in elsewhere:
         return Mistake(loc, "unknown key", elsewhere[word])
     if near := difflib.get_close_matches(word, known, 1):
-        return Mistake(loc, "unknown key", f"did you mean {near[0]}?")
-    listed = f"known: {', '.join(known)}"
-    if bare:
-        return Mistake(loc, "unknown key", f"{_QUOTES}; {listed}", named=False)
-    return Mistake(loc, "unknown key", listed)
+        return Mistake(loc, "unknown key", f"did you mean {near[0]}?", named=not bare)
+    quotes = f"{_QUOTES}; " if bare else ""
+    return Mistake(loc, "unknown key", f"{quotes}known: {', '.join(known)}", named=not bare)
 
 
 def _known_keys(model: type[BaseModel], loc: Loc) -> list[str]:

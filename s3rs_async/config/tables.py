@@ -191,26 +191,28 @@ def _add(read: Tables, table: TableName, common: _Written, own: _Written) -> Non
             for name in written.settings.model_fields_set
         }
     )
-    for name, other, message, hint in _contradictions(asked):
+    for name, other, message, instead in _contradictions(asked):
         loc = own.at(name) or own.at(other) or common.at(name) or own.loc
-        more = f"; {name}: null takes the default away" if own.at(name) is None else ""
-        _fault(read, loc, message, hint + more)
+        away = f"take {name} away"
+        if own.at(name) is None:
+            away = f"write {name}: null, which takes the default away"
+        _fault(read, loc, message, f"{away}, or write {instead}")
     read.entries.append(Entry(_spec(table, asked), asked.every or _EVERY))
 
 
 def _contradictions(asked: TableSettings) -> Iterator[tuple[str, str, str, str]]:
-    """The setting that can't be, the one that forbids it, why, and what mends it."""
+    """The setting that can't be, the one that forbids it, why, and what to write instead."""
     strategy = asked.cdc_strategy
     if asked.lookback and asked.apply is Mode.APPEND:
-        hint = "take lookback away, or write apply: merge"
-        yield "lookback", "apply", "what lookback reads again would be appended again", hint
+        message = "what lookback reads again would be appended again"
+        yield "lookback", "apply", message, "apply: merge"
     if asked.apply is Mode.REPLACE and strategy not in {None, Strategy.FULL_SYNC}:
-        hint = "write cdc_strategy: full_sync, or apply: merge"
-        yield "apply", "cdc_strategy", "only a table that is read whole can be replaced", hint
+        message = "only a table that is read whole can be replaced"
+        yield "apply", "cdc_strategy", message, "cdc_strategy: full_sync"
     for name, strategies in _USELESS.items():
         if strategy in strategies and getattr(asked, name):
-            hint = f"take {name} away, or write another cdc_strategy"
-            yield name, "cdc_strategy", f"{strategy} has no use for {name}", hint
+            message = f"{strategy} has no use for {name}"
+            yield name, "cdc_strategy", message, "another cdc_strategy"
 
 
 def _spec(table: TableName, asked: TableSettings) -> TableSpec:

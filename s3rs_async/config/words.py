@@ -67,6 +67,8 @@ def translate(
             _both(document, (*loc, said.written[word]), (word, word), said)
         elif word != "mode" and word not in CURSOR_WORDS:
             said.value[word] = given
+    if said.faults:
+        said.notices.clear()  # what is to be written there is told by the fault
     return said
 
 
