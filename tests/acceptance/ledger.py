@@ -37,11 +37,12 @@ class Place:
     target: str = "standin"
     prefix: str = "s3rs"
     target_table: str = ""
+    pipeline: str = ""
 
     @property
     def layout(self) -> Layout:
         """The keys of the table."""
-        pipeline = f"adhoc.{self.source}.{self.target}"
+        pipeline = self.pipeline or f"adhoc.{self.source}.{self.target}"
         return Layout(self.prefix, pipeline, self.source, TableName.parse(self.table))
 
     @property
