@@ -63,7 +63,7 @@ class _File(Strict):
     source: Text
     target: Text
     defaults: object = None
-    tables: object
+    tables: object = None  # read_tables misses them
 
 
 def pipeline_files(folder: Path | None) -> list[Path]:

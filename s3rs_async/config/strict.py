@@ -77,7 +77,7 @@ def faults(
     for mistake in mistakes:
         loc = (*under, *_written(mistake.loc, words or {}))
         if not any(loc[: len(unset)] == unset for unset in document.unset):
-            facts = {"key": dotted(loc)} if mistake.named else {}
+            facts = {"key": dotted(loc)} if mistake.named and loc else {}
             found.append(document.fault(loc, mistake.message, mistake.hint, **facts))
     return found
 

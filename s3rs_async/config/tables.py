@@ -108,7 +108,7 @@ def read_tables(document: Document, defaults: Plain, tables: Plain) -> Tables:
     read = Tables(document)
     common = _settings(read, Settings, ("defaults",), defaults)
     named = list(_named(read, tables))
-    if not named and not read.faults and ("tables",) not in document.unset:
+    if not tables and isinstance(document.value, dict) and ("tables",) not in document.unset:
         _fault(read, ("tables",), "no tables", "name one: shop.orders: {}")
     for loc, table, written in named:
         inherited = common.settings.cdc_strategy if common is not None else None

@@ -31,12 +31,13 @@ def _wrong(message: str, hint: str) -> PydanticCustomError:
 
 
 def _seconds(value: object) -> float:
-    if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value)):
+    text = "" if isinstance(value, bool) else str(value)
+    if _NUMBER.fullmatch(text):
         raise _wrong("a duration needs a unit", _DURATION_HINT)
-    if not isinstance(value, str) or not _DURATION.fullmatch(value):
+    if not _DURATION.fullmatch(text):
         raise _wrong("not a duration", _DURATION_HINT)
     try:
-        seconds = float(durationpy.from_str(value).total_seconds())
+        seconds = float(durationpy.from_str(text).total_seconds())
     except durationpy.DurationError:
         raise _wrong("a duration out of range", _DURATION_HINT) from None
     if seconds < 0:

@@ -54,18 +54,17 @@ def translate(
 ) -> Translation:
     """The settings at `loc` in our words; `strategy` is the one they inherit."""
     said = Translation()
-    for word, given in settings.items():
-        if word == "mode":
-            _mode(document, (*loc, word), given, said)
+    if "mode" in settings:
+        _mode(document, (*loc, "mode"), settings["mode"], said)
     strategy = said.value.get("cdc_strategy", settings.get("cdc_strategy", strategy))
+    cursor = "cdc_id_column" if strategy == "id_only" else "cdc_timestamp_column"
     for word, given in settings.items():
         if word in CURSOR_WORDS:
-            ours = "cdc_id_column" if strategy == "id_only" else "cdc_timestamp_column"
-            _cursor(document, (*loc, word), given, ours, said)
+            _cursor(document, (*loc, word), given, cursor, said)
     for word, given in settings.items():
         if word in said.written:
             _both(document, (*loc, said.written[word]), (word, word), said)
-        elif word != "mode" and word not in CURSOR_WORDS:
+        elif word not in {"mode", *CURSOR_WORDS}:
             said.value[word] = given
     if said.faults:
         said.notices.clear()  # what is to be written there is told by the fault

@@ -1,4 +1,4 @@
-"""What the README and the example show is what the program reads."""
+"""What the README and the examples show is what the program reads."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ import re
 import shutil
 from pathlib import Path
 
-from s3rs_async.config import Connections, load_connections
+from s3rs_async.config import (
+    Connections,
+    check_pipeline,
+    load_connections,
+    load_pipeline,
+    load_pipelines,
+)
 from s3rs_async.config.connections import _ENVIRONMENT
+from s3rs_async.config.tables import KeySettings, TableSettings
 from s3rs_async.errors import ExitCode
+from s3rs_async.model import TableKeys, TableName, TableSpec
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -18,15 +26,23 @@ def load(folder: Path) -> Connections:
     return load_connections(folder, {"SHOP_PASSWORD": "a", "DW_PASSWORD": "b"})
 
 
-def test_the_readmes_connections_are_read(tmp_path: Path) -> None:
-    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+def test_the_readmes_yaml_is_read(tmp_path: Path) -> None:
+    block, *pipelines = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     (tmp_path / "connections.yml").write_text(block, encoding="utf-8")
+    (tmp_path / "pipelines").mkdir()
+    for number, text in enumerate(pipelines):
+        (tmp_path / "pipelines" / f"p{number}.yml").write_text(text, encoding="utf-8")
 
     found = load(tmp_path)
+    read = load_pipelines(tmp_path, {})
 
     assert len(block.splitlines()) <= 12
     assert found.sources["shop"].password.get_secret_value() == "a"
     assert found.targets["dw"].tunnel is not None
+    assert len(read) == len(pipelines)
+    for pipeline in read:
+        assert pipeline.notices == ()
+        check_pipeline(pipeline, found)
 
 
 def test_the_example_has_every_setting_but_the_keys_of_s3(tmp_path: Path) -> None:
@@ -34,7 +50,8 @@ def test_the_example_has_every_setting_but_the_keys_of_s3(tmp_path: Path) -> Non
 
     found = load(tmp_path)
 
-    models = (found.sources["shop"], found.targets["dw"], found.targets["dw"].tunnel, found.s3)
+    source, target = found.sources["shop"], found.targets["dw"]
+    models = (source, source.tunnel, target, target.tunnel, found.s3)
     unset = {
         name
         for model in models
@@ -44,10 +61,44 @@ def test_the_example_has_every_setting_but_the_keys_of_s3(tmp_path: Path) -> Non
     assert unset == {"access_key", "secret_key"}
 
 
-def test_the_readme_names_every_environment_variable() -> None:
-    shortened = {f"REDSHIFT_SSH_BASTION_{end}" for end in re.findall(r"`…_(\w+)`", README)}
+def test_the_example_of_a_pipeline_has_every_setting(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "config" / "connections.example.yml", tmp_path / "connections.yml")
+    example = ROOT / "config" / "pipelines" / "shop.example.yml"
 
-    assert set(_ENVIRONMENT) <= shortened | set(re.findall(r"`([A-Z][A-Z0-9_]+)`", README))
+    pipeline = load_pipeline(None, str(example), {})
+
+    check_pipeline(pipeline, load(tmp_path))
+    assert (pipeline.name, pipeline.source, pipeline.target) == ("shop", "shop", "dw")
+    assert pipeline.notices == ()
+    assert [str(entry.spec.table) for entry in pipeline.entries] == [
+        "shop.orders",
+        "shop.events",
+        "shop.prices",
+    ]
+    assert {entry.every for entry in pipeline.entries} == {60.0, 900.0}
+    untouched = TableSpec(TableName("a", "b"), keys=TableKeys())
+    left = {
+        name
+        for name in TableSpec.__dataclass_fields__
+        if all(getattr(e.spec, name) == getattr(untouched, name) for e in pipeline.entries)
+    }
+    assert left == set()
+    text = example.read_text(encoding="utf-8")
+    for word in (*TableSettings.model_fields, *KeySettings.model_fields):
+        assert re.search(rf"^ +{word}:", text, re.MULTILINE), word
+
+
+def test_examples_are_not_taken_for_pipelines() -> None:
+    assert load_pipelines(ROOT / "config", {}) == []
+
+
+def test_the_readme_names_every_environment_variable() -> None:
+    named, last = set(), ""
+    for name in re.findall(r"`(…_[A-Z_]+|[A-Z][A-Z0-9_]+)`", README):
+        last = last if name.startswith("…") else name  # `…_PORT` goes on from the name before
+        named.add(f"{last.rpartition('_')[0]}{name[1:]}" if name.startswith("…") else name)
+
+    assert set(_ENVIRONMENT) <= named
 
 
 def test_the_readme_names_every_exit_code() -> None:
