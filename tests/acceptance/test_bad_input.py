@@ -124,14 +124,14 @@ def test_names_that_lead_nowhere_come_with_the_nearest(cli: Cli) -> None:
             partial(cli.sync, "ntoes"),
             partial(cli.run, *elsewhere),
             partial(cli.run, "sync", "-t", "notes"),
-            partial(cli.sync, "notes", "--source=sandbax"),
+            partial(cli.sync, "notes", "--source=mysgl"),
             partial(cli.run, "sync", "-t", f"x.{cli.database}.y", "--target=standing"),
         ]
     )
     table.fails(2, "unknown table", f"{cli.database}.notes")
     schema.fails(2, "unknown")
     shape.fails(2, "schema.table")
-    source.fails(2, "unknown source", "did you mean sandbox?")
+    source.fails(2, "unknown source", "did you mean mysql?")
     target.fails(2, "unknown target", "did you mean standin?")
 
 

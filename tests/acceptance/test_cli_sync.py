@@ -102,7 +102,7 @@ def test_one_stage_at_a_time_and_a_few_rows_at_a_time_come_to_the_same(cli: Cli)
     stored, first = cli.at_once(
         [
             partial(cli.sync, "--backup-only", "notes", config=cli.config(no_redshift())),
-            partial(cli.run, "sync", "-t", f"sandbox:{cli.database}.slices", "--limit=2", "-q"),
+            partial(cli.run, "sync", "-t", f"mysql:{cli.database}.slices", "--limit=2", "-q"),
         ]
     )
     stored.does()
