@@ -18,8 +18,7 @@ from .table import SourceTable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlglot import exp
-    from sqlglot import Token
+    from sqlglot import Token, exp
 
 SETTING = "additional_where"
 _LONGEST = 20_000

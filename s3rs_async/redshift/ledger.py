@@ -20,7 +20,7 @@ from ..model import Mode
 from . import faults, sql
 
 if TYPE_CHECKING:
-    from ..model import Manifest, TableName, TargetId
+    from ..model import Manifest, TableKeys, TableName, TargetId
     from .connection import Session, Target
 
 LOCK_GRACE_SECONDS: Final = 15
@@ -63,16 +63,17 @@ def another_feeder(head: LedgerHead, target: TargetId) -> ConfigError:
     )
 
 
-async def born(session: Session, manifest: Manifest) -> None:
+async def born(session: Session, manifest: Manifest, keys: TableKeys = sql.NO_KEYS) -> None:
     """Target and ledger exist afterwards; in autocommit, and only what is missing is created.
 
-    So a user with rights on ready-made schemas and tables needs none to create them.
+    `keys` lay out a target that is made here, and change nothing of one that is there. So a user
+    with rights on ready-made schemas and tables needs none to create them.
     """
     target = manifest.target
     tables = sql.ledger_names(target)
     ledger, head = sql.create_ledger(target)
     statements = {
-        _folded(target.table): sql.create_table(target.table, manifest.columns),
+        _folded(target.table): sql.create_table(target.table, manifest.columns, keys),
         _folded(tables.ledger): ledger,
         _folded(tables.head): head,
     }

@@ -23,7 +23,7 @@ from . import ledger, sql
 from .apply import application
 
 if TYPE_CHECKING:
-    from ..model import Manifest
+    from ..model import Manifest, TableKeys
     from .connection import Session, Target
 
 ANSWER_GRACE_SECONDS: Final = 60
@@ -37,7 +37,7 @@ class LoadTerms:
 
     `ghost_timeout` bounds the wait for the ledger's lock, and for the truth after a lost answer;
     `load_timeout` bounds each statement of the load itself. `adopt` lets a first load go into a
-    target that has rows.
+    target that has rows. `keys` lay the target out if this load makes it.
     """
 
     run: str
@@ -45,6 +45,7 @@ class LoadTerms:
     ghost_timeout: float = 600.0
     load_timeout: float = 14_400.0
     adopt: bool = False
+    keys: TableKeys = sql.NO_KEYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ async def _attempt(target: Target, order: Order, terms: LoadTerms) -> LedgerHead
     async with target.session() as session:
         await session.execute(sql.set_query_group(terms.run))
         await session.execute(sql.set_statement_timeout(terms.ghost_timeout))
-        await ledger.born(session, manifest)
+        await ledger.born(session, manifest, terms.keys)
         async with session.transaction():
             await ledger.lock(session, manifest.target, terms.ghost_timeout)
             await session.execute(sql.set_statement_timeout(terms.load_timeout))

@@ -11,12 +11,13 @@ run: that is `loader.py`'s, and which of them change the target is `apply.py`'s.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ..errors import DataError
-from ..model import TableName
+from ..errors import ConfigError, DataError
+from ..model import TableKeys, TableName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ..model import Column, TargetId
 
 MAX_NAME: Final = 127
+NO_KEYS: Final = TableKeys()
 LEDGER_SCHEMA: Final = "s3rs_meta"
 
 BEGIN: Final = "BEGIN"
@@ -101,9 +103,48 @@ def create_schema(schema: str) -> str:
     return f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}"
 
 
-def create_table(table: TableName, columns: Sequence[Column]) -> str:
-    """The target table, if it is not there; no keys, since Redshift would believe and not check."""
-    return f"CREATE TABLE IF NOT EXISTS {qualified(table)} ({_definitions(columns)})"
+def create_table(table: TableName, columns: Sequence[Column], keys: TableKeys = NO_KEYS) -> str:
+    """The target table, if it is not there; laid out by `keys`, and without a primary key.
+
+    Redshift would believe a primary key and not check it.
+    """
+    return (
+        f"CREATE TABLE IF NOT EXISTS {qualified(table)} ({_definitions(columns)})"
+        f"{_layout(table, columns, keys)}"
+    )
+
+
+def _layout(table: TableName, columns: Sequence[Column], keys: TableKeys) -> str:
+    present = {fold(column.name): column.name for column in columns}
+    asked = [("keys.distkey", keys.distkey)] if keys.distkey is not None else []
+    asked += [("keys.sortkey", name) for name in keys.sortkey]
+    for setting, name in asked:
+        if fold(name) not in present:
+            raise _no_such_column(table, setting, name, present)
+    if len({fold(name) for name in keys.sortkey}) != len(keys.sortkey):
+        raise ConfigError(
+            "a column is in the sort key twice",
+            table=str(table),
+            setting="keys.sortkey",
+            hint="keys.sortkey: name each column once",
+        )
+    distributed = "" if keys.distkey is None else f" DISTSTYLE KEY DISTKEY({quote(keys.distkey)})"
+    return distributed + (f" COMPOUND SORTKEY({names(keys.sortkey)})" if keys.sortkey else "")
+
+
+def _no_such_column(
+    table: TableName, setting: str, name: str, present: dict[str, str]
+) -> ConfigError:
+    near = difflib.get_close_matches(fold(name), present, n=1, cutoff=0.5)
+    return ConfigError(
+        "unknown column",
+        table=str(table),
+        column=name,
+        setting=setting,
+        hint=f"the nearest name is {present[near[0]]}: {setting}: {present[near[0]]}"
+        if near
+        else "it has " + ", ".join(present.values()),
+    )
 
 
 def stage_name(batch: str) -> str:

@@ -42,6 +42,8 @@ PAGES = [
     sql.Page(NAME, ORDER, order=(NUMBER,), nulls=(STAMP, True), after=("5",), top="9", limit=1),
     sql.Page(NAME, ORDER, order=(NUMBER,), after=("5",), limit=10, index="by`time"),
     sql.Page(NAME, (ENUM, FLOAT), order=(ENUM, NUMBER), after=("a", "1"), limit=1),
+    sql.Page(NAME, ORDER, order=(NUMBER,), after=("5",), top="9", limit=1, where="a = 1 OR b"),
+    sql.Page(NAME, ORDER, where="a = 1"),
 ]
 
 
@@ -122,3 +124,10 @@ def test_what_is_no_value_of_its_kind_is_refused(kind: Literal, text: str) -> No
 def test_a_name_with_a_nul_is_refused() -> None:
     with pytest.raises(DataError):
         sql.identifier("a\0b")
+
+
+def test_a_condition_of_the_users_stays_one_whatever_it_says() -> None:
+    text = sql.page(
+        sql.Page(NAME, (NUMBER,), order=(NUMBER,), after=("5",), limit=1, where="a = 1 OR b = 2")
+    )
+    assert "WHERE `id` > 5 AND (a = 1 OR b = 2) ORDER BY" in text

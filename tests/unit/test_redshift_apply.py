@@ -85,6 +85,7 @@ def test_an_append_deletes_nothing_and_keeps_every_row() -> None:
     assert work.delete is None
     assert "ROW_NUMBER" not in work.insert
     assert work.expected == 'SELECT COUNT(*) FROM "st_01kb"'
+    assert work.statements == (work.insert,) == (work.insert_all,)
 
 
 def test_a_merge_deletes_by_the_whole_key_and_keeps_the_latest_version() -> None:

@@ -5,8 +5,8 @@ import hashlib
 import pytest
 import sqlglot
 
-from s3rs_async.errors import DataError
-from s3rs_async.model import Column, TableName, TargetId
+from s3rs_async.errors import ConfigError, DataError
+from s3rs_async.model import Column, TableKeys, TableName, TargetId
 from s3rs_async.redshift import sql
 
 TARGET = TargetId("dw", "Analytics", TableName("Shop", "Orders"))
@@ -21,6 +21,7 @@ def statements() -> dict[str, str]:
     return {
         "schema": sql.create_schema("Shop"),
         "table": sql.create_table(TARGET.table, COLUMNS),
+        "laid out": sql.create_table(TARGET.table, COLUMNS, TableKeys("ID", ("id", "NäME"))),
         "stage": sql.create_stage("01KABC", COLUMNS),
         "copy": sql.copy("01KABC", COLUMNS, "s3://b/copy.manifest", "arn:aws:iam::1:role/r"),
         "ledger": ledger,
@@ -137,3 +138,35 @@ def test_parameters_of_the_ledgers_line_are_as_many_as_its_columns() -> None:
 def test_a_statement_timeout_is_whole_milliseconds_and_never_off() -> None:
     assert sql.set_statement_timeout(1.5) == "SET statement_timeout TO 1500"
     assert sql.set_statement_timeout(0) == "SET statement_timeout TO 1"
+
+
+@pytest.mark.parametrize(
+    ("keys", "clause"),
+    [
+        (TableKeys(), ""),
+        (TableKeys("NäME"), ' DISTSTYLE KEY DISTKEY("näme")'),
+        (TableKeys(sortkey=("näme", "ID")), ' COMPOUND SORTKEY("näme", "id")'),
+        (TableKeys("id", ("ID",)), ' DISTSTYLE KEY DISTKEY("id") COMPOUND SORTKEY("id")'),
+    ],
+)
+def test_a_target_is_laid_out_as_asked(keys: TableKeys, clause: str) -> None:
+    bare = sql.create_table(TARGET.table, COLUMNS)
+    assert sql.create_table(TARGET.table, COLUMNS, keys) == bare + clause
+
+
+@pytest.mark.parametrize(
+    ("keys", "setting", "hint"),
+    [
+        (TableKeys("idd"), "keys.distkey", "keys.distkey: Id"),
+        (TableKeys(sortkey=("id", "name")), "keys.sortkey", "keys.sortkey: näme"),
+        (TableKeys(sortkey=("zzzz",)), "keys.sortkey", "it has Id, näme"),
+        (TableKeys(sortkey=("id", "ID")), "keys.sortkey", "once"),
+    ],
+)
+def test_a_layout_by_columns_that_are_not_there_is_refused(
+    keys: TableKeys, setting: str, hint: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        sql.create_table(TARGET.table, COLUMNS, keys)
+    assert caught.value.context["setting"] == setting
+    assert hint in caught.value.hint
