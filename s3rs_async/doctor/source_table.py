@@ -17,6 +17,7 @@ from ..mysql.chunk import ReadPlan, choose
 from ..mysql.connection import Session
 from ..mysql.schema import read_table
 from .check import Sheet, Tell
+from .sql import every_column
 
 _WALL_CLOCKS = frozenset({"datetime", "date"})
 
@@ -53,14 +54,26 @@ async def _table(reader: Reader, spec: TableSpec, sheet: Sheet) -> None:
         sheet.error("table", error, f"{error.hint}; where it is there: {grant}")
         return
     plan = choose(found, spec)
+    wanted = sql.Page(spec.table, plan.rules, where=plan.where, limit=0)
     try:
-        await reader.session.query(sql.page(sql.Page(spec.table, plan.rules, limit=0)))
+        await reader.session.query(sql.page(wanted))
     except ConfigError as error:
         sheet.error("select", error, grant)
         return
-    sheet.ok("select", f"{len(plan.rules)} columns may be read")
+    await _hidden(reader, plan, sheet, grant)
     _plan(plan, sheet)
     await _cursor_clock(reader, spec, plan, sheet)
+
+
+async def _hidden(reader: Reader, plan: ReadPlan, sheet: Sheet, grant: str) -> None:
+    """Columns without a grant look to the user as if they were not there."""
+    seen = f"{len(plan.rules)} columns may be read"
+    try:
+        await reader.session.query(every_column(sql.table(plan.source.name)))
+    except ConfigError:
+        sheet.warn("select", f"{seen}, the others are hidden from the user and not copied", grant)
+        return
+    sheet.ok("select", seen)
 
 
 def _plan(plan: ReadPlan, sheet: Sheet) -> None:

@@ -1,7 +1,7 @@
-"""What is asked of a target about its user's rights, and the grants that mend them; pure text.
+"""What is asked of servers about their user's rights, and the grants that mend them; pure text.
 
-Redshift answers has_*_privilege for the user who asks. A grant is printed for a person: a name is
-put in quotes only where it needs them.
+Only `every_column` is for a source. Redshift answers has_*_privilege for the user who asks. A grant
+is printed for a person: a name is put in quotes only where it needs them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ DATABASE_RIGHTS: Final = (
     " has_database_privilege(current_database(), 'TEMP')"
 )
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
+
+
+def every_column(table: str) -> str:
+    """All columns of a source's table (already quoted), those that the user may not see too."""
+    return f"SELECT * FROM {table} LIMIT 0"
 
 
 def schema_rights(schema: str) -> str:
