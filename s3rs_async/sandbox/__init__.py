@@ -29,7 +29,7 @@ import yaml
 
 from ..errors import ConfigError, Error, UnavailableError
 from . import mariadb, postgres, s3, tls
-from .box import HOST, MYSQL_PORT, PORT, Bastion, Box, Redshift, mysql_host
+from .box import HOST, IAM_ROLE, MYSQL_PORT, PORT, Bastion, Box, Redshift, mysql_host
 from .outage import READY, Outages
 from .process import Den, Program
 
@@ -155,7 +155,7 @@ async def _standin(den: Den, keys: Path, store: s3.S3) -> Redshift:
         *(sys.executable, "-m", "s3rs_async.sandbox.redshift", "--port", "0"),
         *("--pg-socket", engine.socket_folder, "--s3-endpoint", store.url),
         *("--tls-cert", certificate.certificate, "--tls-key", certificate.key),
-        *("--user", "awsuser", "--database", "dev"),
+        *("--user", "awsuser", "--database", "dev", "--iam-role", IAM_ROLE),
     ]
     environment = {**store.environment, "S3RS_STANDIN_PASSWORD": password}
     process = den.start(Program("redshift stand-in", command, environment))

@@ -27,6 +27,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--user", required=True)
     parser.add_argument("--database", default="dev")
     parser.add_argument("--auth", choices=("md5", "cleartext"), default="md5")
+    parser.add_argument("--iam-role", action="append", default=[], help="COPY may take; none: any")
     parser.add_argument("--tls-cert", type=Path)
     parser.add_argument("--tls-key", type=Path)
     return parser.parse_args()
@@ -49,7 +50,7 @@ def _wiring(given: argparse.Namespace) -> Wiring:
     region = os.environ.get("AWS_REGION", "us-east-1")
     key_id, secret = _secret("AWS_ACCESS_KEY_ID"), _secret("AWS_SECRET_ACCESS_KEY")
     login = Login(given.user, given.database, password, given.auth, tls)
-    access = StoreAccess(given.s3_endpoint, region, key_id, secret)
+    access = StoreAccess(given.s3_endpoint, region, key_id, secret, frozenset(given.iam_role))
     return Wiring(given.pg_socket, login, access, given.port)
 
 

@@ -15,7 +15,6 @@ from .tokens import Cursor, Statement
 _FORMATS = ("PARQUET", "ORC", "CSV", "JSON", "AVRO", "SHAPEFILE", "FIXEDWIDTH", "DELIMITER")
 _WITH_TEXT = frozenset(
     [
-        "IAM_ROLE",
         "CREDENTIALS",
         "ACCESS_KEY_ID",
         "SECRET_ACCESS_KEY",
@@ -67,6 +66,7 @@ class CopyStatement:
     columns: tuple[str, ...]
     source: str
     options: frozenset[str]
+    role: str = ""
 
     @property
     def manifest(self) -> bool:
@@ -80,17 +80,17 @@ def _switch(cursor: Cursor) -> None:
         cursor.take()
 
 
-def _role(cursor: Cursor) -> None:
+def _role(cursor: Cursor) -> str:
     if cursor.accept("DEFAULT"):
-        return
-    if not cursor.string():
+        return "default"
+    role = cursor.string()
+    if not role:
         raise leader_error("5", "IAM role is empty", 8001, "xen_aws_credentials_mgr.cpp:411")
+    return role
 
 
 def _value(cursor: Cursor, word: str) -> None:
-    if word == "IAM_ROLE":
-        _role(cursor)
-    elif word in _WITH_TEXT:
+    if word in _WITH_TEXT:
         cursor.accept("AS")
         cursor.string()
     elif word in _SWITCHES:
@@ -107,8 +107,8 @@ def _value(cursor: Cursor, word: str) -> None:
         raise syntax_error(word, "4")
 
 
-def _options(cursor: Cursor) -> tuple[str, frozenset[str]]:
-    kind, options = "", set[str]()
+def _options(cursor: Cursor) -> tuple[str, str, frozenset[str]]:
+    kind, role, options = "", "", set[str]()
     while not cursor.done:
         word = cursor.take().word
         if word in ("FORMAT", "AS"):
@@ -119,9 +119,12 @@ def _options(cursor: Cursor) -> tuple[str, frozenset[str]]:
         if word in _FORMATS:
             kind = word
             continue
-        _value(cursor, word)
+        if word == "IAM_ROLE":
+            role = _role(cursor)
+        else:
+            _value(cursor, word)
         options.add(word)
-    return kind, frozenset(options)
+    return kind, role, frozenset(options)
 
 
 def _check(kind: str, options: frozenset[str]) -> None:
@@ -149,6 +152,6 @@ def parse_copy(statement: Statement) -> CopyStatement:
     source = cursor.string()
     if not source.startswith("s3://"):
         raise not_emulated("COPY from anything but S3")
-    kind, options = _options(cursor)
+    kind, role, options = _options(cursor)
     _check(kind, options)
-    return CopyStatement(table, columns, source, options)
+    return CopyStatement(table, columns, source, options, role)

@@ -1,9 +1,9 @@
 """One COPY from first rule to last row.
 
-Order: lock the table, read its columns, list the files, check every file's schema, only then load.
-The lock comes first because it takes no snapshot. While one piece goes to the backend the next is
-decoded in a thread. A wrong value, an error of the backend, a cancel request and a vanished client
-all stop it at once; in each case the client's transaction loses every row.
+Order: lock the table, read its columns, take the role, list the files, check every file's schema,
+only then load. The lock comes first because it takes no snapshot. While one piece goes to the
+backend the next is decoded in a thread. A wrong value, an error of the backend, a cancel request
+and a vanished client all stop it at once; in each case the client's transaction loses every row.
 """
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ class Loader:
         await self.own.lock((table,), in_block=in_block)
         rows = (await self.own.run(COLUMNS_SQL.format(literal(table)))).rows
         target = parquet.Target(_order(rows, statement), statement.options, self.store.region)
+        self.store.assume(statement.role)
         uris = await self.store.files(statement.source, manifest=statement.manifest)
         heads = [await self._checked(uri, target) for uri in uris]
         count, size = await self._stream(table, target, self._pieces(uris, heads, target))

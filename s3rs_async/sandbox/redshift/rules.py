@@ -40,6 +40,7 @@ RULES: tuple[Rule, ...] = (
     Rule("3", "an unequal number of columns is a Spectrum Scan Error, code 15007", ("I", "M", "D")),
     Rule("4", "only the parameters of columnar COPY are accepted", ("D", "M", "I")),
     Rule("5", "a role or credentials must be given", ("D", "M", "I")),
+    Rule("5a", "a role must be one that is associated with the cluster", ("I",), "looser"),
     Rule("6", "the bucket is in the cluster's region", ("D",), "looser"),
     Rule("7", "FROM is a key prefix: every key that begins with it is loaded", ("D",)),
     Rule("8", "no object with the prefix: an error, code 8001", ("I", "M"), "stricter"),

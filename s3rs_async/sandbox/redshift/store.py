@@ -31,12 +31,13 @@ _MISSING = ("404", "NoSuchKey", "NoSuchBucket")
 
 @dataclass(frozen=True, slots=True)
 class StoreAccess:
-    """How to reach the private S3 server."""
+    """How to reach the private S3 server, and the roles a COPY may take for it; none: any."""
 
     endpoint: str
     region: str
     key_id: str = field(repr=False)
     secret: str = field(repr=False)
+    roles: frozenset[str] = frozenset()
 
 
 def _split(uri: str) -> tuple[str, str]:
@@ -76,6 +77,7 @@ class Store:
     def __init__(self, client: S3Client, access: StoreAccess) -> None:
         self._client = client
         self.region = access.region
+        self._roles = access.roles
         parts = urlsplit(access.endpoint)
         self._files = fs.S3FileSystem(
             endpoint_override=parts.netloc,
@@ -84,6 +86,12 @@ class Store:
             secret_key=access.secret,
             region=access.region,
         )
+
+    def assume(self, role: str) -> None:
+        """Take a role on, as COPY does before it lists anything (rule 5a)."""
+        if role and self._roles and role not in self._roles:
+            message = f"User is not authorized to assume IAM Role {role}"
+            raise leader_error("5a", message, 8001, "xen_aws_credentials_mgr.cpp:402")
 
     async def files(self, source: str, *, manifest: bool) -> list[str]:
         """The objects that a COPY loads, in the order it reads them."""
