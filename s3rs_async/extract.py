@@ -35,11 +35,10 @@ from .s3 import manifest as manifests
 from .s3.layout import Attempt, Layout
 from .s3.ownership import Beats, heartbeat, is_dead, release, take
 from .s3.register import Register, Versioned
-from .staging import MIB, ROW_GROUP_BYTES, Destination, Upload, write_parts
+from .staging import MIB, Destination, Share, Upload, write_parts
 
 log = structlog.get_logger()
 
-CHANNEL_BYTES = 2 * ROW_GROUP_BYTES
 BATCH_BYTES = 4096 * MIB
 BATCH_SECONDS = 900.0
 """A batch closes at the first chunk end beyond these; a full_sync is always one batch."""
@@ -69,6 +68,7 @@ class Extraction:
     layout: Layout
     claim: commit.Claim
     session: str
+    share: Share
     limit: int | None
     stop: asyncio.Event
     meter: Meter
@@ -81,14 +81,16 @@ class Extraction:
 
 async def extract(
     job: Extraction, base: Versioned | None, ready: Callable[[], Awaitable[None]]
-) -> None:
+) -> bool:
     """Bring one table forward once, from the state `base` (None: there is none yet).
+
+    Returns whether the state was touched; a table without news leaves it as it is.
 
     `ready` is awaited before the first thing is written: it makes sure that the target can take
     the rows, and raises if not.
     """
     position = base.state.position if base is not None else None
-    channel: Channel[pa.RecordBatch | ChunkEnd] = Channel(CHANNEL_BYTES)
+    channel: Channel[pa.RecordBatch | ChunkEnd] = Channel(job.share.channel)
     feed = _Feed(channel, job)
     async with together() as tasks, AsyncExitStack() as held:
         reading = tasks.create_task(_read(job, position, channel), name="read")
@@ -103,9 +105,10 @@ async def extract(
         reading.cancel()
         after = feed.after
         if owned is None and after is not None and commit.is_long_idle(position, after):
-            await _claim(job, position, held)
+            owned = await _claim(job, position, held)
             over = partial(commit.idled, claim=job.claim, before=position, after=after)
             await job.register.change(over)
+    return owned is not None
 
 
 async def _claim(job: Extraction, position: Position | None, held: AsyncExitStack) -> Versioned:
@@ -278,6 +281,7 @@ def _destination(job: Extraction, attempt: Attempt, feed: _Feed) -> Destination:
         },
         check=partial(batch.check, columns=job.columns, table=table, key=job.plan.key),
         release=feed.release,
+        share=job.share,
         meter=job.meter,
     )
 

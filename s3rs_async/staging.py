@@ -11,23 +11,57 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import Protocol
 
 import pyarrow as pa
 
+from .errors import ConfigError
 from .flow import together
 from .model import Part
 from .parquet import ParquetFile
 from .report import Meter
 
 MIB = 1 << 20
-ROW_GROUP_BYTES = 32 * MIB
-"""Of Arrow memory; the channel that feeds us must hold twice as much, or both ends would wait."""
-UPLOAD_PART_BYTES = 8 * MIB
-UPLOADS = 3
 FILE_BYTES = 128 * MIB
+_LEAST_SHARE = 32 * MIB
+_LARGE_SHARE = 96 * MIB
+_ROW_GROUP_BYTES = 32 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One table's part of the memory for rows under way, in bytes.
+
+    `channel` is what may wait between reader and encoder, twice a `row_group` (of Arrow memory),
+    or both ends would wait for each other; `uploads` multipart parts of `part` bytes are sent at
+    once. S3 takes no part below 5 MiB, which is why a share has a least size.
+    """
+
+    channel: int
+    row_group: int
+    part: int
+    uploads: int
+
+
+def share(memory: int, tables: int) -> Share:
+    """`memory` split evenly among as many tables as may be under way; ConfigError if too little.
+
+    Evenly and beforehand, because tables that wait for each other's bytes in the middle of a row
+    group would wait for ever.
+    """
+    each = memory // tables
+    if each < _LEAST_SHARE:
+        raise ConfigError(
+            "too little memory for so many tables side by side",
+            memory=f"{memory // MIB} MiB",
+            tables=tables,
+            hint=f"give --max-memory {tables * _LEAST_SHARE // MIB}MiB, or lower --parallel",
+        )
+    group = min(each // 4, _ROW_GROUP_BYTES)
+    large = each >= _LARGE_SHARE
+    return Share(2 * group, group, (8 if large else 5) * MIB, 3 if large else 2)
+
 
 SizedRows = tuple[pa.RecordBatch, int]
 
@@ -55,13 +89,14 @@ class Destination:
     metadata: Mapping[str, str]
     check: Callable[[pa.RecordBatch], None]
     release: Callable[[int], Awaitable[None]]
+    share: Share
     meter: Meter
 
 
 async def write_parts(rows: AsyncIterator[SizedRows], to: Destination) -> tuple[Part, ...]:
     """Every row, in as many objects as it takes; none for no rows."""
     parts: list[Part] = []
-    async with aclosing(_row_groups(rows)) as groups:
+    async with aclosing(_row_groups(rows, to.share.row_group)) as groups:
         while (first := await anext(groups, None)) is not None:
             parts.append(await _file(to.key_of(len(parts)), first, groups, to))
             to.meter.files += 1
@@ -74,11 +109,13 @@ class _RowGroup:
     size: int
 
 
-async def _row_groups(rows: AsyncIterator[SizedRows]) -> AsyncGenerator[_RowGroup, None]:
+async def _row_groups(
+    rows: AsyncIterator[SizedRows], enough: int
+) -> AsyncGenerator[_RowGroup, None]:
     group = _RowGroup([], 0)
     async for batch, size in rows:
         group = _RowGroup([*group.batches, batch], group.size + size)
-        if group.size >= ROW_GROUP_BYTES:
+        if group.size >= enough:
             yield group
             group = _RowGroup([], 0)
     if group.batches:
@@ -92,15 +129,15 @@ async def _file(
     file = ParquetFile(first.batches[0].schema, to.metadata)
     async with to.upload(key) as upload:
         async with together() as tasks:
-            sender = _Sender(upload, tasks, to.meter)
+            sender = _Sender(upload, tasks, asyncio.Semaphore(to.share.uploads), to.meter)
             group: _RowGroup | None = first
             while group is not None:
                 await _encode(file, group, to)
-                await sender.send(file.take(UPLOAD_PART_BYTES))
+                await sender.send(file.take(to.share.part))
                 full = file.size >= FILE_BYTES
                 group = None if full else await anext(groups, None)
             await asyncio.to_thread(file.finish)
-            await sender.send(file.take(UPLOAD_PART_BYTES))
+            await sender.send(file.take(to.share.part))
             await sender.send(file.rest())
         etag = await upload.complete()
     return Part(key, file.size, etag, file.rows)
@@ -123,13 +160,13 @@ def _write_checked(
 
 @dataclass(slots=True)
 class _Sender:
-    """Numbered upload parts, at most UPLOADS of them under way."""
+    """Numbered upload parts, at most `slots` of them under way."""
 
     upload: Upload
     tasks: asyncio.TaskGroup
+    slots: asyncio.Semaphore
     meter: Meter
     number: int = 0
-    slots: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, UPLOADS))
 
     async def send(self, pieces: list[bytes]) -> None:
         """Start the upload of each piece as soon as a slot is free."""

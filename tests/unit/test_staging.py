@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from s3rs_async import staging
-from s3rs_async.errors import DataError
+from s3rs_async.errors import ConfigError, DataError
 from s3rs_async.report import Meter
-from s3rs_async.staging import Destination, write_parts
+from s3rs_async.staging import MIB, Destination, Share, share, write_parts
 
 ROWS = 1000
 
@@ -68,10 +68,11 @@ def shelf() -> Shelf:
     return Shelf()
 
 
+SMALL = Share(channel=32_000, row_group=16_000, part=4_000, uploads=3)
+
+
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(staging, "ROW_GROUP_BYTES", 16_000)
-    monkeypatch.setattr(staging, "UPLOAD_PART_BYTES", 4_000)
     monkeypatch.setattr(staging, "FILE_BYTES", 40_000)
 
 
@@ -94,7 +95,8 @@ def destination(shelf: Shelf, released: list[int] | None = None) -> Destination:
         if rows.column(0)[0] == noise(7).column(0)[0]:
             raise DataError("the seventh is not wanted")
 
-    return Destination(shelf.upload, "part-{}".format, {"s3rs.batch": "B"}, check, release, Meter())
+    meta = {"s3rs.batch": "B"}
+    return Destination(shelf.upload, "part-{}".format, meta, check, release, SMALL, Meter())
 
 
 async def test_every_row_is_in_one_object_or_another(shelf: Shelf) -> None:
@@ -125,7 +127,7 @@ async def test_no_rows_make_no_object(shelf: Shelf) -> None:
 async def test_few_parts_are_under_way_at_once(shelf: Shelf) -> None:
     await write_parts(batches(7), destination(shelf))
 
-    assert shelf.most == staging.UPLOADS
+    assert shelf.most == SMALL.uploads
 
 
 async def test_a_part_that_fails_completes_nothing(shelf: Shelf) -> None:
@@ -151,3 +153,18 @@ async def test_cancellation_in_mid_upload_leaves_nothing_open(shelf: Shelf) -> N
             await write_parts(batches(7), destination(shelf))
 
     assert (shelf.objects, shelf.open, shelf.under_way) == ({}, set(), 0)
+
+
+@pytest.mark.parametrize("memory", [32, 64, 128, 512, 4096])
+@pytest.mark.parametrize("tables", [1, 3, 10])
+def test_a_share_keeps_within_its_part_of_the_memory(memory: int, tables: int) -> None:
+    if memory // tables < 32:
+        with pytest.raises(ConfigError, match="too little memory") as told:
+            share(memory * MIB, tables)
+        assert f"{32 * tables}MiB" in told.value.hint
+        return
+    found = share(memory * MIB, tables)
+
+    assert found.channel + found.part * found.uploads <= memory * MIB // tables
+    assert found.row_group * 2 == found.channel
+    assert found.part >= 5 * MIB
