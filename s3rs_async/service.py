@@ -1,36 +1,43 @@
 """The composition root: settings in, adapters built, work done, a report out.
 
-The only place that opens the object store and the way to the target, installs signal handlers and
-lets one table's failure be a value instead of an end. First signal: the step in hand is finished
-and no other begun; second: everything stops now. Either way the next run goes on from what is
-committed.
+The only place that opens the object store, the sources and the way to the targets, and installs
+signal handlers. First signal: the step in hand is finished and no other begun; second: everything
+stops now. Either way the next run goes on from what is committed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import difflib
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 
 import structlog
 
 from . import clock
-from .config import Connections, one_of
+from .commit import Claim
+from .config import Connections, Pipeline, check_pipeline, one_of
 from .errors import ConfigError, Error, ExitCode
 from .flow import together
-from .model import TableName
-from .mysql.connection import Source
-from .redshift.connection import open_target
+from .model import TableName, TableSpec
+from .mysql.connection import Source, open_source
+from .mysql.lookout import Lookout
+from .pipeline import side_by_side
+from .redshift.connection import Target, open_target
 from .report import Meter, Outcome, RunReport, TableReport
 from .s3.canary import ensure_conditions
 from .s3.ownership import this_process
-from .s3.store import open_store
-from .sync import Line, Preview, Request, preview_table, sync_table, target_id
+from .s3.store import Store, open_store
+from .staging import MIB, Share, share
+from .sync import Line, Preview, Request, preview_table
+from .tunnel import Bastions, open_bastions
 
 log = structlog.get_logger()
+
+PARALLEL = 4
+MEMORY = 512 * MIB
 
 Live = Sequence[tuple[str, Meter]]
 Watch = Callable[[Live], Awaitable[None]]
@@ -38,28 +45,31 @@ Watch = Callable[[Live], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What the command line asks for: tables (`schema.table` or `source:schema.table`), stages."""
+    """What the command line asks for: tables (`schema.table` or `source:schema.table`), stages.
 
-    tables: tuple[str, ...]
+    With a pipeline, its tables or those of them that are named; `memory` is in bytes, for the rows
+    under way of at most `parallel` tables.
+    """
+
+    tables: tuple[str, ...] = ()
+    pipeline: Pipeline | None = None
     source: str | None = None
     target: str | None = None
     extract: bool = True
     load: bool = True
     limit: int | None = None
+    parallel: int = PARALLEL
+    memory: int = MEMORY
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """An ask with its names resolved: one source, one target, the tables of the source."""
 
+    pipeline: str
     source: str
     target: str
-    tables: tuple[TableName, ...]
-
-    @property
-    def pipeline(self) -> str:
-        """The name under which a pipeline without YAML keeps its state."""
-        return f"adhoc.{self.source}.{self.target}"
+    specs: tuple[TableSpec, ...]
 
 
 @dataclass(slots=True)
@@ -85,32 +95,78 @@ class End:
     exit_code: ExitCode
 
 
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """What is open: the stage, the sources and targets by name, and the bastions between."""
+
+    store: Store
+    sources: Mapping[str, Source]
+    targets: Mapping[str, Target]
+    bastions: Bastions
+    prefix: str
+    claim: Claim
+
+    def line(self, job: Job, each: Share, stop: Stop, lookout: Lookout | None = None) -> Line:
+        """The line of one pipeline."""
+        return Line(
+            pipeline=job.pipeline,
+            source=self.sources[job.source],
+            target=self.targets[job.target],
+            stage=self.store,
+            prefix=self.prefix,
+            share=each,
+            claim=self.claim,
+            run=clock.ulid(),
+            stop=stop.asked,
+            lookout=lookout,
+        )
+
+
+@asynccontextmanager
+async def open_ends(connections: Connections, jobs: Sequence[Job]) -> AsyncIterator[Ends]:
+    """Everything that the jobs need; nothing is connected to before it is first used."""
+    sources: dict[str, Source] = {}
+    targets: dict[str, Target] = {}
+    async with AsyncExitStack() as stack:
+        bastions = await stack.enter_async_context(open_bastions())
+        for name in {job.source: None for job in jobs}:
+            opened = open_source(name, connections.sources[name], bastions)
+            sources[name] = await stack.enter_async_context(opened)
+        for name in {job.target: None for job in jobs}:
+            way = open_target(name, connections.targets[name], bastions)
+            targets[name] = await stack.enter_async_context(way)
+        store = await stack.enter_async_context(open_store(connections.s3))
+        prefix = connections.s3.prefix
+        yield Ends(store, sources, targets, bastions, prefix, this_process())
+
+
 async def sync(connections: Connections, ask: Ask, watch: Watch | None = None) -> End:
-    """Bring every asked table forward once, one after the other."""
-    job, stop = resolve(connections, ask), Stop()
-    live = [(str(table), Meter()) for table in job.tables]
+    """Bring every asked table forward once, some of them side by side."""
+    job, each, stop = resolve(connections, ask), share(ask.memory, ask.parallel), Stop()
+    wanted = [(Request(spec, ask.extract, ask.load, ask.limit), Meter()) for spec in job.specs]
+    live = [(str(request.spec.table), meter) for request, meter in wanted]
     started, since = clock.utc_now(), clock.seconds()
-    reports: list[TableReport] = []
-    with _two_signals(stop):
+    ended: list[TableReport] = []
+    shared: Error | None = None  # what the tables have in common failed: the store, the terminal
+    with two_signals(stop):
         try:
-            async with together() as tasks, _line(connections, job, stop.asked) as line:
+            async with together() as tasks, open_ends(connections, [job]) as ends:
+                await ensure_conditions(ends.store, connections.s3)
                 drawing = tasks.create_task(_watched(watch, live), name="progress")
-                for table, (_, meter) in zip(job.tables, live, strict=True):
-                    reports.append(await _one(line, ask, table, meter))
+                await side_by_side(ends.line(job, each, stop), wanted, ask.parallel, ended)
                 drawing.cancel()
         except asyncio.CancelledError:
             if stop.signal is None:
                 raise  # not by our second signal
-            reports += _undone(job, live[len(reports) :], None)
-        except Error as known:  # what the tables share: the store, the terminal
-            reports += _undone(job, live[len(reports) :], known)
+        except Error as known:
+            shared = known
     report = RunReport(
         execution_id=f"sync_{started:%Y%m%d_%H%M%S}_{clock.ulid()[-8:].lower()}",
         pipeline=job.pipeline,
         started_at=started.isoformat(),
         ended_at=clock.iso_now(),
         seconds=clock.seconds() - since,
-        tables=reports,
+        tables=_in_order(job, live, ended, shared),
     )
     return End(report, stop.exit_code or report.exit_code)
 
@@ -118,12 +174,15 @@ async def sync(connections: Connections, ask: Ask, watch: Watch | None = None) -
 async def preview(connections: Connections, ask: Ask) -> list[Preview]:
     """What a sync of the asked tables would do; nothing is written anywhere."""
     job = resolve(connections, ask)
-    async with _line(connections, job, asyncio.Event(), write=False) as line:
-        return [await preview_table(line, table) for table in job.tables]
+    async with open_ends(connections, [job]) as ends:
+        line = ends.line(job, share(ask.memory, ask.parallel), Stop())
+        return [await preview_table(line, spec) for spec in job.specs]
 
 
 def resolve(connections: Connections, ask: Ask) -> Job:
     """The names that the ask means; ConfigError for what is unknown or ambiguous."""
+    if ask.pipeline is not None:
+        return _of_pipeline(connections, ask, ask.pipeline)
     scoped = [text.rpartition(":") for text in ask.tables]
     named = {source for source, _, _ in scoped if source} | ({ask.source} - {None})
     if len(named) > 1:
@@ -134,31 +193,32 @@ def resolve(connections: Connections, ask: Ask) -> Job:
         )
     source = one_of("source", list(connections.sources), next(iter(named), None))
     target = one_of("target", list(connections.targets), ask.target)
-    tables = tuple(dict.fromkeys(TableName.parse(table) for _, _, table in scoped))
-    return Job(source, target, tables)
+    tables = dict.fromkeys(TableName.parse(table) for _, _, table in scoped)
+    specs = tuple(TableSpec(table) for table in tables)
+    return Job(f"adhoc.{source}.{target}", source, target, specs)
 
 
-@asynccontextmanager
-async def _line(
-    connections: Connections, job: Job, stop: asyncio.Event, *, write: bool = True
-) -> AsyncIterator[Line]:
-    target = connections.targets[job.target]
-    async with open_store(connections.s3) as store:
-        if write:
-            await ensure_conditions(store, connections.s3)
-        yield Line(
-            pipeline=job.pipeline,
-            source=Source(job.source, connections.sources[job.source]),
-            target=job.target,
-            database=target.database,
-            target_schema=target.table_schema,
-            open_target=partial(open_target, job.target, target),
-            stage=store,
-            prefix=connections.s3.prefix,
-            claim=this_process(),
-            run=clock.ulid(),
-            stop=stop,
+def job_of(pipeline: Pipeline) -> Job:
+    """A pipeline with all its tables."""
+    specs = tuple(entry.spec for entry in pipeline.entries)
+    return Job(pipeline.name, pipeline.source, pipeline.target, specs)
+
+
+def _of_pipeline(connections: Connections, ask: Ask, pipeline: Pipeline) -> Job:
+    check_pipeline(pipeline, connections)
+    whole = job_of(pipeline)
+    if not ask.tables:
+        return whole
+    known = {str(spec.table): spec for spec in whole.specs}
+    wanted = dict.fromkeys(text.removeprefix(f"{pipeline.source}:") for text in ask.tables)
+    for text in wanted.keys() - known.keys():
+        near = difflib.get_close_matches(text, known, 1)
+        hint = f"did you mean {near[0]}?" if near else f"it has {len(known)} tables"
+        raise ConfigError(
+            "the pipeline has no such table", pipeline=pipeline.name, table=text, hint=hint
         )
+    specs = tuple(known[text] for text in wanted)
+    return Job(whole.pipeline, whole.source, whole.target, specs)
 
 
 async def _watched(watch: Watch | None, live: Live) -> None:
@@ -166,40 +226,14 @@ async def _watched(watch: Watch | None, live: Live) -> None:
         await watch(live)
 
 
-async def _one(line: Line, ask: Ask, table: TableName, meter: Meter) -> TableReport:
-    """One table's end, whatever it is: its failure must not stop the others."""
-    since = clock.seconds()
-    error: BaseException | None = None
-    rows: int | None = None
-    request = Request(table, extract=ask.extract, load=ask.load, limit=ask.limit)
-    try:
-        rows = await sync_table(line, request, meter)
-    except Error as known:
-        error = known
-    except Exception as bug:  # a bug in one table is told, and the others are done
-        log.exception("internal error, please report it", table=str(table), run=line.run)
-        error = bug
-    outcome = Outcome.FAILED if error else Outcome.SUCCESS
-    if error is None and line.stop.is_set():
-        outcome = Outcome.INTERRUPTED
-    report = TableReport(
-        table=str(table),
-        target=str(target_id(line, table)),
-        outcome=outcome,
-        meter=meter,
-        seconds=clock.seconds() - since,
-        ended_at=clock.iso_now(),
-        error=error,
-        target_rows=rows,
-    )
-    log.info("table done", table=str(table), run=line.run, **_canonical(report))
-    return report
-
-
-def _undone(job: Job, live: Live, error: Error | None) -> list[TableReport]:
-    """Tables that were stopped or never begun: every table that was asked for has its end."""
+def _in_order(
+    job: Job, live: Live, ended: Sequence[TableReport], error: Error | None
+) -> list[TableReport]:
+    """Every table that was asked for has its end: also those stopped or never begun."""
+    known = {report.table: report for report in ended}
     return [
-        TableReport(
+        known.get(table)
+        or TableReport(
             table=table,
             target=job.target,
             outcome=Outcome.FAILED if error else Outcome.INTERRUPTED,
@@ -212,23 +246,8 @@ def _undone(job: Job, live: Live, error: Error | None) -> list[TableReport]:
     ]
 
 
-def _canonical(report: TableReport) -> dict[str, object]:
-    meter = report.meter
-    return {
-        "outcome": report.outcome,
-        "rows_read": meter.rows_read,
-        "rows_loaded": meter.rows_loaded,
-        "target_rows": report.target_rows,
-        "batches": meter.batches,
-        "files": meter.files,
-        "bytes_stored": meter.bytes_stored,
-        "seconds": round(report.seconds, 3),
-        "error": str(report.error) if report.error else None,
-    }
-
-
 @contextmanager
-def _two_signals(stop: Stop) -> Iterator[None]:
+def two_signals(stop: Stop) -> Iterator[None]:
     """First signal: finish the step in hand; second: cancel the running task."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
 

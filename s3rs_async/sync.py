@@ -8,8 +8,6 @@ A table counts as done when the ledger in Redshift has said so, never because no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,10 +17,21 @@ from . import clock, commit
 from .commit import LedgerHead, Pending, Step, next_step
 from .errors import ConfigError
 from .extract import Extraction, Stage, extract
-from .model import Bound, Column, Mode, Position, SourceId, Strategy, TableName, TableSpec, TargetId
+from .model import (
+    Bound,
+    Column,
+    Mode,
+    Position,
+    SourceId,
+    Strategy,
+    TableName,
+    TableSpec,
+    TargetId,
+)
 from .mysql.bound import fix_bound
 from .mysql.chunk import ReadPlan, choose
 from .mysql.connection import Source
+from .mysql.lookout import Lookout
 from .mysql.schema import read_table
 from .redshift import ledger, loader, schema, sql
 from .redshift.connection import Session, Target
@@ -32,35 +41,43 @@ from .s3 import manifest as manifests
 from .s3.layout import Layout, copy_manifest_of
 from .s3.position import write_position
 from .s3.register import Register, Versioned
+from .staging import Share
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a pipeline's tables share: its ends, the stage, and who we are."""
+    """What a pipeline's tables share: its ends, the stage, and who we are.
+
+    With a `lookout` the source's open transactions are watched all the time, and no pass waits.
+    """
 
     pipeline: str
     source: Source
-    target: str
-    database: str
-    target_schema: str | None
-    open_target: Callable[[], AbstractAsyncContextManager[Target]]
+    target: Target
     stage: Stage
     prefix: str
+    share: Share
     claim: commit.Claim
     run: str
     stop: asyncio.Event
+    lookout: Lookout | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of one table: both stages, or one; `limit` caps the rows that are read."""
+    """What is asked of one table: both stages, or one; `limit` caps the rows that are read.
 
-    table: TableName
+    `plan` is that of the pass before, where there was one: as long as the table is as it was, it
+    need not be made again.
+    """
+
+    spec: TableSpec
     extract: bool = True
     load: bool = True
     limit: int | None = None
+    plan: Plan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,31 +85,42 @@ class Plan:
     """What a pass over one table would do, before it does it."""
 
     read: ReadPlan
-    mode: Mode
     columns: tuple[Column, ...]
     source: SourceId
     target: TargetId
 
 
-async def plan_table(line: Line, table: TableName) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What a pass left: the rows that the target holds (None: not asked for), and what waits."""
+
+    rows: int | None
+    pending: int
+    plan: Plan | None
+
+
+async def plan_table(line: Line, spec: TableSpec) -> Plan:
     """Read the table's schema and decide how to read and apply it; changes nothing."""
     async with line.source.session(purpose="plan") as session:
-        found = await read_table(session, table)
+        found = await read_table(session, spec.table)
         server = session.server_id
-    read = choose(found, TableSpec(table))
+    read = choose(found, spec)
     return Plan(
         read=read,
-        mode=read.mode,
         columns=with_types(read.schema),
-        source=SourceId(line.source.name, server, table),
-        target=target_id(line, table),
+        source=SourceId(line.source.name, server, spec.table),
+        target=target_id(line, spec),
     )
 
 
-def target_id(line: Line, table: TableName) -> TargetId:
-    """Where the table's rows go: the configured schema, else one named as the source's."""
-    schema = line.target_schema or table.schema
-    return TargetId(line.target, line.database, TableName(schema, table.name))
+def target_id(line: Line, spec: TableSpec) -> TargetId:
+    """Where a table's rows go: where it says, the target's schema, or one named as the source's."""
+    config, table = line.target.config, spec.table
+    name = TableName(config.table_schema or table.schema, table.name)
+    if spec.target is not None:
+        schema, _, table_name = spec.target.rpartition(".")
+        name = TableName(schema or name.schema, table_name)
+    return TargetId(line.target.name, config.database, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +142,7 @@ class Preview:
             "strategy": read.strategy,
             "reason": read.reason,
             "warnings": list(read.warnings),
-            "apply": self.plan.mode,
+            "apply": read.mode,
             "cursor": read.cursor,
             "key": list(read.key),
             "position": write_position(self.position),
@@ -126,109 +154,96 @@ class Preview:
         }
 
 
-async def preview_table(line: Line, table: TableName) -> Preview:
+async def preview_table(line: Line, spec: TableSpec) -> Preview:
     """Everything that decides a pass, read and told; changes nothing anywhere."""
-    plan = await plan_table(line, table)
-    register = _register(line, table)
-    base = await register.read()
+    plan = await plan_table(line, spec)
+    base = await Register(line.stage, _layout(line, spec), _birth(line, spec)).read()
     return Preview(
         plan=plan,
         bound=await fix_bound(line.source, plan.read),
         position=base.state.position if base is not None else None,
         pending=len(base.state.pending) if base is not None else 0,
-        ddl=sql.create_table(plan.target.table, plan.columns),
+        ddl=sql.create_table(plan.target.table, plan.columns, spec.keys),
     )
 
 
-def _layout(line: Line, table: TableName) -> Layout:
-    return Layout(line.prefix, line.pipeline, line.source.name, table)
+def _layout(line: Line, spec: TableSpec) -> Layout:
+    return Layout(line.prefix, line.pipeline, line.source.name, spec.table)
 
 
-def _birth(line: Line, table: TableName) -> commit.State:
-    return commit.State(line.pipeline, line.source.name, str(table), str(target_id(line, table)))
+def _birth(line: Line, spec: TableSpec) -> commit.State:
+    target = str(target_id(line, spec))
+    return commit.State(line.pipeline, line.source.name, str(spec.table), target)
 
 
-def _register(line: Line, table: TableName) -> Register:
-    return Register(line.stage, _layout(line, table), _birth(line, table))
-
-
-async def sync_table(line: Line, request: Request, meter: Meter) -> int | None:
-    """Bring one table forward; returns the rows Redshift then holds, None if it was not asked.
+async def sync_table(line: Line, request: Request, meter: Meter) -> Passed:
+    """Bring one table forward once.
 
     Raises an Error of the kind that tells what to do; whatever had been committed stays.
     """
-    job = _Table(line, request, meter)
-    async with AsyncExitStack() as stack:
-        job.door = _Door(line, stack)
-        return await job.run()
-
-
-class _Door:
-    """The way to the target, opened when it is first needed and then kept for the table."""
-
-    def __init__(self, line: Line, stack: AsyncExitStack) -> None:
-        self._line = line
-        self._stack = stack
-        self._target: Target | None = None
-
-    async def target(self) -> Target:
-        """The target, connected through its tunnel."""
-        if self._target is None:
-            self._target = await self._stack.enter_async_context(self._line.open_target())
-        return self._target
+    return await _Table(line, request, meter).run()
 
 
 class _Table:
     """One table's pass: the marks as last read, and the steps."""
 
-    door: _Door
-
     def __init__(self, line: Line, request: Request, meter: Meter) -> None:
         self.line = line
         self.request = request
+        self.spec = request.spec
         self.meter = meter
-        self.target_id = target_id(line, request.table)
-        self.layout = _layout(line, request.table)
-        self.birth = _birth(line, request.table)
+        self.target_id = target_id(line, self.spec)
+        self.layout = _layout(line, self.spec)
+        self.birth = _birth(line, self.spec)
         self.register = Register(line.stage, self.layout, self.birth)
         self.head: LedgerHead | None = None
+        self.plan = request.plan
         self.to_extract = request.extract
 
-    async def run(self) -> int | None:
+    async def run(self) -> Passed:
         """Step after step until there is none, or until we are told to stop."""
         base = await self.register.read()
         if self.request.load and base is not None and base.state.pending:
             self.head = await self._ledger_head()
         while (step := self._next(base)) is not None:
-            await self._take(step, base)
-            base = await self.register.read()
-        return base.state.rows.loaded if self.request.load and base is not None else None
+            if await self._take(step, base):
+                base = await self.register.read()
+        state = base.state if base is not None else self.birth
+        rows = state.rows.loaded if self.request.load and base is not None else None
+        return Passed(rows, len(state.pending), self.plan)
 
     def _next(self, base: Versioned | None) -> Step | None:
         state = base.state if base is not None else self.birth
         step = next_step(state, self.head, extract=self.to_extract, load=self.request.load)
         return step if step is Step.SETTLE or not self.line.stop.is_set() else None
 
-    async def _take(self, step: Step, base: Versioned | None) -> None:
+    async def _take(self, step: Step, base: Versioned | None) -> bool:
+        """Take one step; whether the state may have changed by it."""
         if step is Step.EXTRACT:
             self.to_extract = False
-            await self._extract(base)
-        elif step is Step.LOAD and base is not None:
+            return await self._extract(base)
+        if step is Step.LOAD and base is not None:
             with self.meter.timed("load"):
                 self.head = await self._load(base.state.pending[0])
         elif self.head is not None:
             change = partial(commit.settled, head=self.head, at=clock.iso_now())
             with self.meter.timed("settle"):
                 await self.register.change(change)
+        return True
 
     async def _ledger_head(self) -> LedgerHead | None:
-        async with (await self.door.target()).session() as session:
+        async with self.line.target.session() as session:
             return await ledger.read_head(session, self.target_id)
 
-    async def _extract(self, base: Versioned | None) -> None:
+    async def _bounded(self) -> tuple[Plan, Bound]:
+        """How to read and how far: by the plan of the pass before, as long as it still fits."""
+        line = self.line
+        self.plan = await plan_table(line, self.spec)
+        return self.plan, await fix_bound(line.source, self.plan.read)
+
+    async def _extract(self, base: Versioned | None) -> bool:
         with self.meter.timed("plan"):
-            plan = await plan_table(self.line, self.request.table)
-            bound = await fix_bound(self.line.source, plan.read)
+            plan, bound = await self._bounded()
         self.meter.notes += filter(None, [plan.read.reason, *plan.read.warnings, bound.reason])
         if plan.read.strategy is Strategy.FULL_SYNC or base is None or base.state.position is None:
             self.meter.expected_rows = plan.read.source.estimated_rows
@@ -241,27 +256,28 @@ class _Table:
             plan=plan.read,
             columns=plan.columns,
             bound=bound,
-            mode=plan.mode,
+            mode=plan.read.mode,
             stage=line.stage,
             register=self.register,
             layout=self.layout,
             claim=line.claim,
             session=line.run,
+            share=line.share,
             limit=self.request.limit,
             stop=line.stop,
             meter=self.meter,
         )
-        await extract(job, base, partial(self._prepare, plan))
+        return await extract(job, base, partial(self._prepare, plan))
 
     async def _prepare(self, plan: Plan) -> None:
         """Before anything is written: the target must be able to take the rows (X3b)."""
-        sql.create_table(plan.target.table, plan.columns)  # refuses names that it would cut
-        limited = plan.mode is Mode.REPLACE and self.request.limit is not None
+        sql.create_table(plan.target.table, plan.columns, self.spec.keys)  # refuses bad names
+        limited = plan.read.mode is Mode.REPLACE and self.request.limit is not None
         if not self.request.load:
             if limited:  # what the target holds when it is loaded cannot be known now
                 raise _part_of_whole(plan.target)
             return
-        async with (await self.door.target()).session() as session:
+        async with self.line.target.session() as session:
             head = await ledger.ready(
                 session, plan.target, pipeline=self.line.pipeline, source=str(plan.source)
             )
@@ -277,8 +293,7 @@ class _Table:
     async def _load(self, pending: Pending) -> LedgerHead:
         line = self.line
         manifest = await manifests.read(line.stage, pending.manifest, pending.sha256)
-        target = await self.door.target()
-        async with target.session() as session:
+        async with line.target.session() as session:
             await self._check_columns(session, manifest.columns)
         copy = f"s3://{line.stage.bucket}/{copy_manifest_of(pending.manifest)}"
         order = loader.Order(
@@ -287,11 +302,12 @@ class _Table:
             write_position(manifest.after),
             copy if manifest.parts else None,
         )
-        head = await loader.load(target, order, loader.LoadTerms(line.run, line.claim.writer))
+        terms = loader.LoadTerms(line.run, line.claim.writer, keys=self.spec.keys)
+        head = await loader.load(line.target, order, terms)
         self.meter.rows_loaded += manifest.rows
         log.info(
             "batch loaded",
-            table=str(self.request.table),
+            table=str(self.spec.table),
             batch=manifest.batch,
             seq=manifest.seq,
             mode=manifest.mode,

@@ -114,6 +114,16 @@ class Store:
             answer = await self._data.get_bucket_versioning(Bucket=self.bucket)
         return answer.get("Status") == "Enabled"
 
+    async def folders(self, prefix: str) -> AsyncIterator[str]:
+        """The folders directly under a folder, each with its closing slash."""
+        pages = self._data.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=prefix, Delimiter="/"
+        )
+        with translated(self._place, prefix):
+            async for page in pages:
+                for line in page.get("CommonPrefixes", []):
+                    yield line["Prefix"]
+
     @asynccontextmanager
     async def upload(self, key: str) -> AsyncIterator[Upload]:
         """A multipart upload; aborted unless it was completed in the block."""

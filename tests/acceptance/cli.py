@@ -129,6 +129,21 @@ class Cli:
         (folder / "connections.yml").write_text(text, "utf-8")
         return folder
 
+    def pipeline(
+        self, tables: Mapping[str, Any], overrides: Overrides | None = None, **more: Any
+    ) -> Path:
+        """A configuration folder with one pipeline, `shop`, of tables of this test's database."""
+        folder = self.config(overrides)
+        (folder / "pipelines").mkdir()
+        tree = {
+            "source": "mysql",
+            "target": "standin",
+            "tables": {f"{self.database}.{name}": how for name, how in tables.items()},
+            **more,
+        }
+        (folder / "pipelines" / "shop.yml").write_text(yaml.safe_dump(tree, allow_unicode=True))
+        return folder
+
     def start(
         self,
         *args: str,

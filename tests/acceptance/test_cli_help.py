@@ -60,7 +60,10 @@ def test_the_version_is_the_packages() -> None:
     ("args", "words"),
     [
         (["sync", "-t", "a.b", "--tabel", "x"], ["no such option '--tabel'", "did you mean"]),
-        (["sync"], ["missing option '-t' / '--table'", "see s3rs sync --help"]),
+        (["sync"], ["nothing to sync", "tables with -t", "pipeline with -p"]),
+        (["sync", "-p", "x", "--target", "y"], ["a pipeline has its own source and target"]),
+        (["daemon", "--drain", "5"], ["is not a duration", "see s3rs daemon --help"]),
+        (["watermark", "get"], ["missing option '-t' / '--table'"]),
         (["snyc"], ["no such command 'snyc'", "see s3rs --help"]),
         (["sync", "-t", "a.b", "--limit", "0"], ["--limit", "see s3rs sync --help"]),
         (["sync", "-t", "a.b", "--backup-only", "--redshift-only"], ["leave one of them out"]),

@@ -1,0 +1,183 @@
+"""Where every table stands, by its state in S3 alone: no source and no target is asked.
+
+A state belongs to whom its own text says; it must then lie under the key that follows from that,
+or it was moved there by hand. Tables of a pipeline that were never read have no state and are told
+as such.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .commit import State
+from .config import Connections, Pipeline
+from .errors import DataError, Error
+from .flow import together
+from .model import TableName
+from .s3.codec import pack
+from .s3.layout import Layout, root
+from .s3.ownership import is_gone, this_process
+from .s3.state import decode
+from .s3.store import Store, open_store
+
+_AT_ONCE = 16
+_LEVELS = 3  # below a pipeline: connection, schema, table
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One table: its state, None where there is none, or why it can't be believed."""
+
+    pipeline: str
+    source: str
+    table: str
+    state: State | None
+    version: int = 0
+    holder: str | None = None
+    error: Error | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """The same for people and programs."""
+        state = self.state
+        told: dict[str, object] = {
+            "pipeline": self.pipeline,
+            "source": self.source,
+            "table": self.table,
+        }
+        if self.error is not None:
+            return {**told, "status": "damaged", "error": str(self.error), "hint": self.error.hint}
+        if state is None:
+            return {**told, "status": "never read"}
+        return {
+            **told,
+            "status": _word(state, self.holder),
+            "target": state.target,
+            "watermark": state.position.cursor if state.position is not None else None,
+            "position": pack(state.position),
+            "last_mysql_data_timestamp": state.last_mysql_data_timestamp,
+            "last_mysql_extraction_time": state.last_mysql_extraction_time,
+            "rows_extracted": state.rows.extracted,
+            "rows_loaded": state.rows.loaded,
+            "pending_batches": len(state.pending),
+            "pending_rows": sum(batch.rows for batch in state.pending),
+            "last_loaded_at": state.loaded.at if state.loaded is not None else None,
+            "last_failure": state.last_failure,
+            "held_by": self.holder,
+            "stopped": state.stop,
+            "generation": state.generation,
+            "epoch": state.epoch,
+            "version": self.version,
+        }
+
+
+async def standings(
+    connections: Connections, pipelines: Sequence[Pipeline] | None = None
+) -> list[Standing]:
+    """Every table of the pipelines; without any, every state under the prefix."""
+    async with open_store(connections.s3) as store:
+        prefix = connections.s3.prefix
+        if pipelines is not None:
+            layouts = [
+                Layout(prefix, each.name, each.source, entry.spec.table)
+                for each in pipelines
+                for entry in each.entries
+            ]
+            return await _read(store, layouts)
+        return await _everything(store, prefix)
+
+
+async def standing(
+    connections: Connections, pipeline: str, source: str, table: TableName
+) -> Standing:
+    """One table in one pipeline."""
+    async with open_store(connections.s3) as store:
+        layout = Layout(connections.s3.prefix, pipeline, source, table)
+        return (await _read(store, [layout]))[0]
+
+
+async def _read(store: Store, layouts: Iterable[Layout]) -> list[Standing]:
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(layout: Layout) -> Standing:
+        async with places:
+            stored = await store.get(layout.state)
+        return _judged(layout, stored.body if stored is not None else None)
+
+    async with together() as tasks:
+        reading = [tasks.create_task(one(layout), name=layout.state) for layout in layouts]
+    return [task.result() for task in reading]
+
+
+async def _everything(store: Store, prefix: str) -> list[Standing]:
+    """Walk pipeline, connection, schema and table; what lies under a table is not listed."""
+    folders = [each async for each in store.folders(root(prefix)) if not _is_aside(each, prefix)]
+    for _ in range(_LEVELS):
+        folders = [inner for each in folders async for inner in store.folders(each)]
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(key: str) -> Standing | None:
+        async with places:
+            stored = await store.get(key)
+        return _own(prefix, key, stored.body) if stored is not None else None
+
+    async with together() as tasks:
+        reading = [tasks.create_task(one(f"{each}state.json"), name=each) for each in folders]
+    found = [result for task in reading if (result := task.result()) is not None]
+    return sorted(found, key=lambda each: (each.pipeline, each.source, each.table))
+
+
+def _is_aside(folder: str, prefix: str) -> bool:
+    return folder.removeprefix(root(prefix)).startswith("_")
+
+
+def _own(prefix: str, key: str, body: bytes) -> Standing:
+    """The state by what it says of itself."""
+    try:
+        raw = json.loads(body)
+        pipeline, source, table = (str(raw[name]) for name in ("pipeline", "source", "table"))
+        layout = Layout(prefix, pipeline, source, TableName.parse(table))
+    except (ValueError, KeyError, TypeError, Error):
+        return Standing("?", "?", "?", None, error=_strange(key, "it is not a state of ours"))
+    if layout.state != key:
+        strange = _strange(key, f"its own text says that it belongs under {layout.state}")
+        return Standing(pipeline, source, table, None, error=strange)
+    return _judged(layout, body)
+
+
+def _judged(layout: Layout, body: bytes | None) -> Standing:
+    names = (layout.pipeline, layout.connection, str(layout.table))
+    if body is None:
+        return Standing(*names, None)
+    try:
+        document = decode(body, layout)
+    except DataError as error:
+        return Standing(*names, None, error=error)
+    return Standing(*names, document.state, document.version, _holder(document.state))
+
+
+def _strange(key: str, reason: str) -> DataError:
+    return DataError(
+        "an object in the place of a state cannot be believed",
+        key=key,
+        reason=reason,
+        hint="put the state's newest copy from hist/ back, or move the object away",
+    )
+
+
+def _word(state: State, holder: str | None) -> str:
+    if state.stop is not None:
+        return "stopped"
+    if holder is not None:
+        return "extracting"
+    return "loading" if state.pending else "failed" if state.last_failure else "loaded"
+
+
+def _holder(state: State) -> str | None:
+    """Who holds the table, unless it has let go or is known to be gone."""
+    claim = state.claim
+    if claim is None or is_gone(claim, this_process()):
+        return None
+    return str(claim)
