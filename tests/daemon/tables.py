@@ -52,7 +52,7 @@ _ORDERS = Shape(
     (
         ("revision", "0"),
         ("name", "CONCAT('Zoë 田 ', n)"),
-        ("amount", "IF(n % 7 = 0, NULL, n / 16)"),
+        ("amount", "IF(n % 7 = 0, NULL, ROUND(n / 16, 4))"),
         ("ratio", "IF(n % 11 = 0, NULL, n / 7.7)"),
         ("born", "'2020-02-29' + INTERVAL n % 9999 DAY"),
         ("at", "'2021-01-01' + INTERVAL n MICROSECOND"),
@@ -60,7 +60,8 @@ _ORDERS = Shape(
         ("kind", "1 + n % 3"),
     ),
     ("id",),
-    "revision = revision + 1, amount = IF(revision % 5 = 0, NULL, revision / 3), note = MD5(id)",
+    "revision = revision + 1, amount = IF(revision % 5 = 0, NULL, ROUND(revision / 3, 4)),"
+    " note = MD5(id + revision)",
 )
 _LINES = Shape(
     "lines",
@@ -93,11 +94,11 @@ _PRICES = Shape(
     " changed_at BIGINT NOT NULL, KEY (changed_at)",
     (
         ("revision", "0"),
-        ("price", "IF(n % 6 = 0, NULL, n / 8)"),
+        ("price", "IF(n % 6 = 0, NULL, ROUND(n / 8, 4))"),
         ("changed_at", "UNIX_TIMESTAMP()"),
     ),
     ("id",),
-    "revision = revision + 1, price = revision / 4, changed_at = UNIX_TIMESTAMP()",
+    "revision = revision + 1, price = ROUND(revision / 3, 4), changed_at = UNIX_TIMESTAMP()",
     settings={
         "cdc_strategy": "hybrid",
         "cdc_timestamp_column": "changed_at",
