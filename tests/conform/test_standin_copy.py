@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +18,9 @@ from tests.conform.standin import (
     con,
     entry,
     failure,
+    front,
     other,
+    postgres,
     schema,
     standin,
 )
@@ -123,6 +126,26 @@ async def test_rule_5_roles_and_keys_are_taken(
 ) -> None:
     standin.put(f"{schema}/x", TWO)
     assert await t.execute(f"COPY t FROM 's3://bkt/{schema}/x' {given} PARQUET") == "COPY"
+
+
+@pytest.fixture
+def strict(standin: StandIn) -> Iterator[StandIn]:
+    """A cluster with one role."""
+    endpoint = standin.s3.meta.endpoint_url
+    with postgres() as sockets, front(sockets, endpoint, "--iam-role", "arn:one") as strict:
+        yield strict
+
+
+async def test_rule_5a_a_role_that_is_not_the_clusters_is_refused(strict: StandIn) -> None:
+    strict.put("5a/x", TWO)
+    text = "COPY t FROM 's3://bkt/5a/x' IAM_ROLE '{}' FORMAT PARQUET"
+    con = await strict.connect()
+    await con.execute("CREATE TEMP TABLE t (a BIGINT, b VARCHAR(10))")
+    assert await con.execute(text.format("arn:one")) == "COPY"
+    error = await failure(con.execute(text.format("arn:two")))
+    assert error.message.endswith("is not authorized to assume IAM Role arn:two")
+    assert error.sqlstate == "XX000"
+    await con.close()
 
 
 async def test_rule_5_without_credentials_it_fails(t: Any, schema: str) -> None:
