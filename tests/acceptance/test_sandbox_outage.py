@@ -17,7 +17,9 @@ import yaml
 
 from s3rs_async.errors import ConfigError
 from s3rs_async.sandbox import Box, Sandbox
+from tests.acceptance.compare import assert_equal
 from tests.acceptance.leftovers import left, living, place
+from tests.acceptance.running import Commands
 from tests.acceptance.source import application
 from tests.acceptance.test_sandbox import DESTINATION, through_the_bastion
 
@@ -266,3 +268,17 @@ def test_nothing_is_left_of_parts_that_were_resumed_after_sigkill(place: Path) -
         assert sum("mariadbd" in each for each in living(place)) == 2
         process.kill()
         assert left(place) == []
+
+
+def test_a_tunnelled_mysql_is_synced_by_its_inner_name(town: Box, tmp_path: Path) -> None:
+    mysql = town.mysqls[1]
+    with application(mysql) as run:
+        run("CREATE DATABASE inner_")
+        run("CREATE TABLE inner_.a (id INT PRIMARY KEY, note VARCHAR(20))")
+        run("INSERT INTO inner_.a VALUES (1, 'through')")
+    commands = Commands(tmp_path, {**town.environment, "XDG_CACHE_HOME": str(tmp_path)})
+    try:
+        commands.sync("-t", "inner_.a", "--source", "mysql2")
+    finally:
+        commands.stop()
+    assert assert_equal(town, "inner_.a", source=mysql.url) == 1
