@@ -20,6 +20,8 @@ from s3rs_async.doctor import Check, Level, examine, exit_code
 from s3rs_async.errors import ExitCode
 from s3rs_async.model import SourceId, TableName, TableSpec, TargetId
 from s3rs_async.redshift import sql as redshift
+from s3rs_async.sandbox import mariadb
+from s3rs_async.sandbox.box import MYSQL_PORT, mysql_host
 from s3rs_async.sandbox.process import free_ports
 from tests.acceptance.cli import Asked, Relay
 from tests.acceptance.source import Run
@@ -83,6 +85,25 @@ class Lines:
         assert check.level is level, check
         assert check.found
         return check.mend
+
+
+class Denying(Relay):
+    """A way to the store on which requests that begin so are denied."""
+
+    def __init__(self, url: str, denied: str) -> None:
+        super().__init__(url, lambda _: None)
+        self.denied = denied
+
+    def _answer(self, handler: Any, asked: Asked) -> None:
+        if not f"{asked.method} {asked.path}".startswith(self.denied):
+            super()._answer(handler, asked)
+            return
+        body = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
+        handler.send_response(403)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        if asked.method != "HEAD":
+            handler.wfile.write(body)
 
 
 @pytest.fixture
@@ -290,6 +311,53 @@ async def test_what_a_plan_warns_of_is_a_line_with_a_mend(clinic: Clinic, run: R
     clinic.told.clear()
     after = await clinic.look()
     assert not [c for c in after.checks if c.subject == subject and c.level is Level.WARN]
+
+
+async def test_a_source_behind_a_bastion_has_a_line_for_it(clinic: Clinic) -> None:
+    clinic.spoil("sources.mysql.tunnel", clinic.tree["targets"]["standin"]["tunnel"])
+    clinic.spoil("sources.mysql.host", mysql_host("mysql"))
+    clinic.spoil("sources.mysql.port", MYSQL_PORT)
+
+    lines = await clinic.look()
+
+    assert lines.bad() == []
+    assert f"{mysql_host('mysql')}:{MYSQL_PORT}" in lines.of("source mysql")["bastion"].found
+    assert "inside the tunnel" in lines.of("source mysql")["tls"].found
+
+
+async def test_a_replica_and_small_packets_are_warned_of(clinic: Clinic) -> None:
+    flags = ["--read-only", "--max-allowed-packet=1M"]
+    async with mariadb.private(flags=flags) as server:
+        other = {"port": server.port, "password": server.password}
+        clinic.tree["sources"]["copy"] = clinic.tree["sources"]["mysql"] | other
+
+        lines = await clinic.look()
+
+    assert lines.bad() == []
+    assert "lookback" in lines.mend("source copy", "replica", Level.WARN)
+    assert "max_allowed_packet" in lines.mend("source copy", "packets", Level.WARN)
+
+
+@pytest.mark.parametrize(
+    ("denied", "name", "level", "mend"),
+    [
+        ("HEAD /sandbox/", "missing key", Level.FAIL, "s3:ListBucket"),
+        ("GET /sandbox?list-type", "bucket", Level.FAIL, "s3:ListBucket"),
+        ("DELETE ", "upload", Level.WARN, "s3:AbortMultipartUpload"),
+        ("GET /sandbox?versioning", "versions", Level.OK, ""),
+    ],
+)
+async def test_what_a_policy_denies_is_told_with_the_right_to_grant(
+    clinic: Clinic, denied: str, name: str, level: Level, mend: str
+) -> None:
+    with Denying(clinic.box.s3.url, denied) as relay:
+        clinic.spoil("s3.endpoint", relay.url)
+        lines = await clinic.look()
+
+    assert mend in lines.mend("s3", name, level)
+    assert [c.name for c in lines.checks if c.subject == "s3" and c.level is Level.FAIL] == (
+        [name] if level is Level.FAIL else []
+    )
 
 
 async def test_a_store_that_ignores_conditions_is_told(clinic: Clinic) -> None:
