@@ -62,6 +62,7 @@ def test_a_scalar_is_what_it_looks_like(tmp_path: Path, text: str, value: object
         ("pa$$word", "pa$word"),
         ("pa$word", "pa$word"),
         ("$${V}", "${V}"),
+        ("9999999999999999999", "9999999999999999999"),
     ],
 )
 def test_a_variable_is_text_and_cannot_change_the_shape(
@@ -86,6 +87,12 @@ def test_a_variable_is_text_and_cannot_change_the_shape(
         ("a: &x [*x]\n", "1:4", "too deeply"),
         ("[" * 5000, "1:1", "too deeply"),
         (b"a: 1\nb: \xff\n", "2:4", "UTF-8"),
+        ('a: 1\nb: "\\U00110000"\n', "2:7", "out of range"),
+        ('a: "\\Uffffffff"\n', "1:7", "out of range"),
+        (f"%YAML 1.{'9' * 5000}\n--- a\n", "1:9", "out of range"),
+        ("a: *b\n", "1:4", "can't be followed"),
+        ("a: !b!c d\n", "1:4", "unknown tag"),
+        (f"a: &a [{'x, ' * 99}]\nb: &b [{'*a, ' * 99}]\nc: [{'*b, ' * 99}]\n", "1:", "too many"),
     ],
 )
 def test_a_mistake_is_told_with_its_line_and_column(
@@ -115,3 +122,32 @@ def test_a_value_has_the_place_of_its_key_and_a_missing_one_that_of_its_parent(
     assert document.place(("a", "none")) == f"{path}:1:1"
     assert document.place(("a", "c", 0)) == f"{path}:4:7"
     assert read(tmp_path, "").place(("a",)) == f"{path}:1:1"
+
+
+def test_every_fault_is_told_and_the_rest_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.yml"
+    path.write_text("a: ${A}\nb: [x, '${B:?the b}-${C}']\na: 2\nc: {d: 1, d: 2}\n${K}: ${E}\n")
+
+    document = read_document(path, {"E": "", "K": "k"})
+
+    assert [(f.place, f.message, dict(f.facts)) for f in document.faults] == [
+        ((1, 4), "an environment variable is not set", {"variable": "A"}),
+        ((2, 8), "the b", {"variable": "B"}),
+        ((2, 8), "an environment variable is not set", {"variable": "C"}),
+        ((3, 1), "a key stands twice", {"key": "a", "first": f"{path}:1:1"}),
+        ((4, 11), "a key stands twice", {"key": "d", "first": f"{path}:4:5"}),
+    ]
+    assert document.value == {"a": None, "b": ["x", None], "c": {"d": 1}, "${K}": None}
+    assert document.unset == {("a",), ("b", 1)}
+    first = first_error(reversed(document.faults))
+    assert first.context == {"at": f"{path}:1:4", "variable": "A", "more": 4}
+
+
+@pytest.mark.parametrize(
+    "text", ["*PASS", "&PASS x y: &PASS", "!PASS!x y", "'PASS", "@PASS", "[PASS", "PASS: x: y"]
+)
+def test_what_is_no_yaml_is_not_quoted(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="not YAML") as caught:
+        read(tmp_path, f"password: {text}\n")
+
+    assert "PASS" not in f"{caught.value} {caught.value.hint}"
