@@ -14,13 +14,15 @@ from . import sql
 from .connection import Cell, Session
 from .table import SourceColumn, SourceTable
 
+_FACTS = 13
+
 
 async def read_table(session: Session, table: TableName) -> SourceTable:
     """The table's columns and keys; ConfigError if it is not there or must not be seen."""
     found = await session.query(sql.table_facts(table))
     if not found:
         raise await _unknown(session, table)
-    columns = tuple(_column(row) for row in await session.query(sql.column_facts(table)))
+    columns = columns_of(await session.query(sql.column_facts(table)))
     indexes = _indexes(await session.query(sql.index_facts(table)))
     nullable = {column.name for column in columns if column.nullable}
     keys = [
@@ -38,6 +40,11 @@ async def read_table(session: Session, table: TableName) -> SourceTable:
         engine=found[0][0],
         estimated_rows=int(found[0][2]) if found[0][2] else None,
     )
+
+
+def columns_of(rows: list[tuple[Cell, ...]]) -> tuple[SourceColumn, ...]:
+    """The columns that `sql.column_facts` told of, whatever else the rows tell behind them."""
+    return tuple(_column(row[:_FACTS]) for row in rows)
 
 
 async def _unknown(session: Session, table: TableName) -> ConfigError:

@@ -94,6 +94,19 @@ def page(wanted: Page) -> str:
     return text
 
 
+NOW = "SELECT UTC_TIMESTAMP(6)"
+CLOCK = NOW + ", @@GLOBAL.time_zone, @@system_time_zone"
+
+
+def marks(name: TableName, columns: Sequence[str]) -> str:
+    """The server's clock, and the greatest value of each column."""
+    return NOW + _marks(name, columns)
+
+
+def _marks(name: TableName, columns: Sequence[str]) -> str:
+    return "".join(f", ({greatest(name, column)})" for column in columns)
+
+
 def greatest(name: TableName, column: str) -> str:
     """The greatest value of a column."""
     return f"SELECT MAX({identifier(column)}) FROM {table(name)}"
@@ -175,10 +188,19 @@ def table_names(schema: str) -> str:
 
 def column_facts(name: TableName) -> str:
     """What is known of each column, in order; invisible and generated ones as well."""
+    return _column_facts(name, "")
+
+
+def column_facts_and_marks(name: TableName, columns: Sequence[str]) -> str:
+    """The same, and at the end of every row what `marks` tells: one statement for both."""
+    return _column_facts(name, ", UTC_TIMESTAMP(6)" + _marks(name, columns))
+
+
+def _column_facts(name: TableName, more: str) -> str:
     return (
         "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_MAXIMUM_LENGTH, "
         "CHARACTER_OCTET_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION, "
-        "CHARACTER_SET_NAME, COLLATION_NAME, COLUMN_DEFAULT, EXTRA "
+        f"CHARACTER_SET_NAME, COLLATION_NAME, COLUMN_DEFAULT, EXTRA{more} "
         f"FROM information_schema.COLUMNS WHERE {_is(name)} ORDER BY ORDINAL_POSITION"
     )
 

@@ -138,7 +138,7 @@ class Watch:
                 f"connection {owner} has a transaction that was open before the watch began; "
                 "its first write is taken to be at most an hour older than its start"
             )
-        proven = all(note.proven for note in self._notes.values())
+        proven = self._looked_again and all(note.proven for note in self._notes.values())
         return Verdict(min(oldest.floor, self.start) - MARGIN, proven, reason)
 
     def _foreign(self, poll: Poll) -> list[Transaction]:

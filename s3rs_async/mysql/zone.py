@@ -25,8 +25,13 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 def around(moment: dt.datetime) -> list[dt.datetime]:
     """The moment, and every one three hours before and behind at which a clock may be set."""
-    first = _EPOCH + ((moment - _EPOCH) // _QUARTER - _REACH) * _QUARTER
+    first = quarter(moment) - _REACH * _QUARTER
     return [moment, *(first + count * _QUARTER for count in range(2 * _REACH + 2))]
+
+
+def quarter(moment: dt.datetime) -> dt.datetime:
+    """The quarter of an hour in which the moment lies, by its beginning."""
+    return _EPOCH + (moment - _EPOCH) // _QUARTER * _QUARTER
 
 
 def least(
