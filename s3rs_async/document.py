@@ -139,7 +139,7 @@ def _read(path: Path) -> str:
             "the configuration can't be read",
             file=str(path),
             reason=error.strerror,
-            hint="name a folder with a connections.yml that this user may read",
+            hint=f"there must be a {path.name} there that this user may read",
         ) from error
     except UnicodeDecodeError as error:
         at = _spot(path, error.object[: error.start].decode())
