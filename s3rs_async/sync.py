@@ -28,7 +28,7 @@ from .model import (
     TableSpec,
     TargetId,
 )
-from .mysql.bound import fix_bound
+from .mysql.bound import fix_bound, renew
 from .mysql.chunk import ReadPlan, choose
 from .mysql.connection import Source
 from .mysql.lookout import Lookout
@@ -238,8 +238,12 @@ class _Table:
     async def _bounded(self) -> tuple[Plan, Bound]:
         """How to read and how far: by the plan of the pass before, as long as it still fits."""
         line = self.line
+        if self.plan is not None and line.lookout is not None:
+            bound = await renew(line.source, self.plan.read, lookout=line.lookout)
+            if bound is not None:
+                return self.plan, bound
         self.plan = await plan_table(line, self.spec)
-        return self.plan, await fix_bound(line.source, self.plan.read)
+        return self.plan, await fix_bound(line.source, self.plan.read, lookout=line.lookout)
 
     async def _extract(self, base: Versioned | None) -> bool:
         with self.meter.timed("plan"):
