@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
-from s3rs_async.model import Bound, Position, Proof, TableName, TableSpec
+from typing import Any
+
+import pytest
+
+from s3rs_async.errors import ConfigError
+from s3rs_async.model import (
+    Bound,
+    CursorFormat,
+    Mode,
+    Position,
+    Proof,
+    Strategy,
+    TableName,
+    TableSpec,
+)
 from s3rs_async.mysql.chunk import ReadPlan, choose
+from s3rs_async.mysql.sql import Page
 from s3rs_async.mysql.table import SourceColumn, SourceTable
 from s3rs_async.mysql.walk import Walk
 
 HI = "2026-01-01 00:00:05"
 
 
-def plan(*, nullable: bool = False) -> ReadPlan:
+def plan(*, nullable: bool = False, kind: str = "datetime", **asked: Any) -> ReadPlan:
     columns = (
         SourceColumn("id", "int", "int", nullable=False, auto_increment=True),
-        SourceColumn("t", "datetime", "datetime", nullable=nullable),
+        SourceColumn("t", kind, kind, nullable=nullable),
     )
     indexes = (("PRIMARY", ("id",)), ("t", ("t",)))
     table = SourceTable(TableName("s", "a"), columns, (("id",),), True, indexes, "InnoDB")
-    return choose(table, TableSpec(table.name, cursor="t"))
+    return choose(table, TableSpec(table.name, **({"cursor": "t"} | asked)))
 
 
-def walk(position: Position | None, *, nullable: bool = False, hi: str = HI) -> Walk:
-    return Walk(plan(nullable=nullable), position, Bound(hi, Proof.PROVEN, ""))
+def walk(position: Position | None, *, hi: str = HI, **asked: Any) -> Walk:
+    return Walk(plan(**asked), position, Bound(hi, Proof.PROVEN, ""))
+
+
+def along_ids(position: Position | None, key_to: str | None, mode: Mode | None = None) -> Walk:
+    bound = Bound(None, Proof.PROVEN, "", key_to=key_to)
+    return Walk(plan(strategy=Strategy.ID_ONLY, cursor=None, mode=mode), position, bound)
+
+
+def next_page(under_way: Walk, limit: int = 2) -> Page:
+    page = under_way.page(limit)
+    assert page is not None
+    return page
 
 
 def at(second: int) -> str:
@@ -111,3 +137,159 @@ def test_a_part_of_a_chunk_goes_on_after_its_last_row() -> None:
     page = under_way.page(10)
     assert page is not None
     assert (page.after, page.limit) == ((at(1), "3"), 7)
+
+
+def test_an_idle_pass_is_one_page_and_asks_for_nothing_else() -> None:
+    for position in (Position(at(3)), Position(at(3), ("7",)), Position(HI), Position(at(9))):
+        under_way = walk(position)
+        assert not under_way.passed
+        assert under_way.page(2) is not None
+        end = under_way.end(2)
+        assert (end.rows, end.last, under_way.leg) == (0, True, None)
+        assert not under_way.passed
+        assert end.after == (Position(HI) if (position.cursor or "") < HI else None)
+
+
+def test_appended_rows_are_read_up_to_the_bound_and_no_farther() -> None:
+    under_way = walk(Position(at(1)), mode=Mode.APPEND)
+    page = next_page(under_way)
+    assert (page.start, page.below) == (at(1), HI)
+    under_way.took(2, ["2", at(4)], {})
+    assert under_way.end(2).after == Position(at(4), ("2",))
+    assert next_page(under_way).below == HI
+    assert under_way.end(2).after == Position(HI)
+    assert not walk(Position(HI), mode=Mode.APPEND).passed
+
+
+def test_rows_without_a_time_are_not_appended_while_it_is_not_known_which_are_there() -> None:
+    asked = plan(nullable=True, mode=Mode.APPEND)
+    assert Walk(asked, None, Bound(HI, Proof.BOUNDED, "")).legs == ["window"]
+    known = Bound(HI, Proof.PROVEN, "", nulls_to="3")
+    assert Walk(asked, None, known).legs == ["nulls", "window"]
+
+
+@pytest.mark.parametrize(
+    ("position", "below", "top"),
+    [(Position(at(3)), at(3), None), (Position(at(3), ("7",)), None, at(3))],
+)
+def test_a_look_back_reads_up_to_the_position_and_moves_nothing(
+    position: Position, below: str | None, top: str | None
+) -> None:
+    under_way = walk(position, lookback=2.0)
+    page = next_page(under_way)
+    assert (page.start, page.after, page.below, page.top) == (at(1), (), below, top)
+    under_way.took(2, ["5", at(2)], {})
+    end = under_way.end(2)
+    assert (end.leg, end.after, end.moves_watermark, end.last) == ("again", None, False, False)
+    page = next_page(under_way)
+    assert (page.start, page.after, page.below, page.top) == (None, (at(2), "5"), below, top)
+    assert not under_way.end(2).last
+    page = next_page(under_way)
+    assert (under_way.leg, page.below, page.top) == ("window", None, None)
+    assert (page.start, page.after) == ((at(3), ()) if below else (None, (at(3), "7")))
+    assert under_way.end(2).after == Position(HI)
+
+
+def test_a_look_back_from_no_position_reads_nothing_twice() -> None:
+    assert walk(None, lookback=9.0).legs == ["window"]
+    assert walk(Position(None, None, ("4",)), lookback=9.0, nullable=True).legs == [
+        "nulls",
+        "window",
+    ]
+
+
+def test_a_look_back_below_no_date_begins_at_the_tables_beginning() -> None:
+    page = next_page(walk(Position("0000-00-00 00:00:00", ("7",)), lookback=1.0))
+    assert (page.start, page.after, page.top) == (None, (), "0000-00-00 00:00:00")
+
+
+def test_numbers_of_other_lengths_are_told_apart_as_numbers() -> None:
+    def numbered(position: str) -> Walk:
+        return walk(
+            Position(position), hi="1000", kind="bigint", format=CursorFormat.UNIX, lookback=10.5
+        )
+
+    under_way = numbered("999")
+    assert next_page(under_way).start == "988"
+    under_way.end(2)
+    under_way.took(2, ["1", "999"], {})
+    assert under_way.end(2).after == Position("999", ("1",))
+    under_way.took(2, ["2", "10000"], {})
+    assert under_way.passed
+    assert under_way.end(2).after == Position("1000")
+    ahead = numbered("1001")
+    ahead.end(2)
+    assert ahead.end(2).after is None
+
+
+@pytest.mark.parametrize("mode", [Mode.APPEND, Mode.MERGE])
+def test_ids_are_read_above_the_position_up_to_the_greatest_that_is_there(mode: Mode) -> None:
+    under_way = along_ids(Position(None, ("4",)), "9", mode)
+    page = next_page(under_way)
+    assert (page.after, page.top, page.index, page.start) == (("4",), "9", "PRIMARY", None)
+    under_way.took(2, ["7", at(1)], {})
+    end = under_way.end(2)
+    assert (end.after, end.moves_watermark, end.last) == (Position(None, ("7",)), True, False)
+    assert next_page(under_way).after == ("7",)
+    end = under_way.end(2)
+    assert (end.after, end.moves_watermark, end.last, under_way.leg) == (None, False, True, None)
+
+
+def test_without_an_id_that_is_known_to_be_there_nothing_is_read() -> None:
+    assert along_ids(None, None).leg is None
+    assert next_page(along_ids(None, "9")).after == ()
+
+
+def test_a_condition_goes_with_every_page() -> None:
+    where = "id % 2 = 1"
+    legs = []
+    for under_way in (
+        walk(Position(at(3)), nullable=True, lookback=1.0, where=where),
+        walk(None, strategy=Strategy.FULL_SYNC, where=where),
+        Walk(
+            plan(strategy=Strategy.ID_ONLY, where=where),
+            None,
+            Bound(None, Proof.NONE, "", key_to="9"),
+        ),
+    ):
+        while under_way.leg is not None:
+            legs.append(under_way.leg)
+            assert next_page(under_way).where == where
+            under_way.end(2)
+    assert legs == ["nulls", "again", "window", "table", "ids"]
+
+
+ID_ONLY: dict[str, Any] = {"strategy": Strategy.ID_ONLY, "cursor": None}
+UNIX: dict[str, Any] = {"kind": "bigint", "format": CursorFormat.UNIX}
+
+
+@pytest.mark.parametrize(
+    ("asked", "position", "fits"),
+    [
+        ({}, Position(at(1), ("7",)), True),
+        ({}, Position(at(1)), True),
+        ({"nullable": True}, Position(None, None, ("4",)), True),
+        ({}, Position(None, ("7",)), False),
+        ({}, Position(at(1), ("7", "8")), False),
+        ({}, Position("1700000000"), False),
+        (UNIX, Position("1700000000"), True),
+        (UNIX, Position(at(1)), False),
+        (ID_ONLY, None, True),
+        (ID_ONLY, Position(None, ("7",)), True),
+        (ID_ONLY, Position(at(1)), False),
+        (ID_ONLY, Position(at(1), ("7",)), False),
+        (ID_ONLY, Position(None, None, ("7",)), False),
+        (ID_ONLY, Position(None, ("7", "8")), False),
+        ({"strategy": Strategy.FULL_SYNC}, Position(at(1), ("7", "8")), True),
+    ],
+)
+def test_a_position_of_another_way_of_reading_is_refused(
+    asked: dict[str, Any], position: Position | None, fits: bool
+) -> None:
+    bound = Bound("1800000000" if asked is UNIX else HI, Proof.PROVEN, "", key_to="9")
+    if fits:
+        Walk(plan(**asked), position, bound)
+        return
+    with pytest.raises(ConfigError, match="does not fit") as caught:
+        Walk(plan(**asked), position, bound)
+    assert "full refresh" in caught.value.hint
