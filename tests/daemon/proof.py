@@ -68,5 +68,5 @@ def prove(box: Box, tables: Sequence[Table]) -> int:
     for table in tables:
         name, server = table.name, table.server.url
         rows += assert_equal(box, name, source=server, key=table.shape.key, why=table.shape.name)
-        assert ledger.check(table.place(box)) > 0, f"{name} was never loaded"
+        assert ledger.check(table.place(box), drained=True) > 0, f"{name} was never loaded"
     return rows

@@ -41,13 +41,17 @@ async def test_a_source_and_the_bastion_go_down_and_come_back(town: Town) -> Non
         await asyncio.sleep(quiet)
         await writers.stop()
     took = await settled([daemon], town.tables, within=2 * EXTENT.every + RECOVERED)
+    used = daemon.cpu
     code, seconds = await daemon.terminate(within=DRAIN + 5)
     assert code == 0
     assert seconds < DRAIN
     assert set(writers.lost) >= {table.name for table in down}
-    assert min(writers.committed[table.name] for table in town.tables) > EXTENT.seconds / 2
+    assert min(writers.committed[table.name] for table in town.tables) > EXTENT.seconds / 4
     rows = prove(town.box, town.tables)
-    print(f"{rows} rows equal, settled in {took:.1f} s, drained in {seconds:.1f} s")  # noqa: T201
+    print(  # noqa: T201 - the figures of a full run
+        f"{rows} rows equal, settled in {took:.1f} s, drained in {seconds:.1f} s,"
+        f" {used:.1f} s of CPU, {daemon.peak >> 20} MB at most"
+    )
 
 
 async def _all_passed(daemon: Daemon, tables: Sequence[Table]) -> None:
