@@ -45,6 +45,10 @@ from .staging import Share
 
 log = structlog.get_logger()
 
+_BOUND_SECONDS = 30.0
+_VOUCHED_SECONDS = 5.0
+"""For a greatest id that the lookout has yet to vouch for; the one before serves until then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -239,11 +243,15 @@ class _Table:
         """How to read and how far: by the plan of the pass before, as long as it still fits."""
         line = self.line
         if self.plan is not None and line.lookout is not None:
-            bound = await renew(line.source, self.plan.read, lookout=line.lookout)
+            bound = await renew(
+                line.source, self.plan.read, lookout=line.lookout, wait=_VOUCHED_SECONDS
+            )
             if bound is not None:
                 return self.plan, bound
         self.plan = await plan_table(line, self.spec)
-        return self.plan, await fix_bound(line.source, self.plan.read, lookout=line.lookout)
+        wait = _BOUND_SECONDS if line.lookout is None else _VOUCHED_SECONDS
+        bound = await fix_bound(line.source, self.plan.read, lookout=line.lookout, wait=wait)
+        return self.plan, bound
 
     async def _extract(self, base: Versioned | None) -> bool:
         with self.meter.timed("plan"):
