@@ -26,7 +26,7 @@ from .answer import METHODS, Answer, Answers
 
 LIFETIME: Final = 10.0
 MOST_CONNECTIONS: Final = 64
-GRACE: Final = 0.5
+GRACE: Final = 0.4
 
 log = structlog.get_logger()
 

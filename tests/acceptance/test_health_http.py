@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -59,7 +60,7 @@ class Wide(Metrics):
     """More text than the kernel holds for a client that does not read."""
 
     def expose(self, accept: str | None = None) -> tuple[bytes, str]:
-        return b"x" * 64_000_000, accept or "text/plain"
+        return b"x" * 16_000_000, accept or "text/plain"
 
 
 def broken() -> Sequence[str]:
@@ -108,7 +109,7 @@ async def test_a_head_has_the_length_and_no_body() -> None:
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"400"),
         (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
         (b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 9000 + b"\r\n\r\n", b"400"),
-        (b"GET /healthz HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n", b"400"),
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 100 + b"\r\n", b"400"),
     ],
 )
 async def test_whatever_is_sent_is_answered_shortly_and_tells_no_version(
@@ -122,6 +123,14 @@ async def test_whatever_is_sent_is_answered_shortly_and_tells_no_version(
     assert b"ython" not in received
     assert len(received) < 500
     assert capfd.readouterr() == ("", "")
+
+
+async def test_no_request_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with serving(":0", Metrics(), list) as address:
+        await raw(address, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert [record for record in caplog.records if record.name.startswith("aiohttp")] == []
 
 
 async def test_a_bug_is_logged_and_not_shown() -> None:
@@ -215,6 +224,47 @@ def test_a_hanging_client_does_not_hold_the_end_up(hang: Callable, loop: str) ->
     assert spent < 2
     assert refused
     assert left == 0
+
+
+async def test_nothing_is_sent_on_after_the_end() -> None:
+    async with serving(":0", Wide(), list) as address:
+        reader, writer = await connect(address)
+        writer.transport.pause_reading()
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.sleep(0.3)
+    writer.transport.resume_reading()
+
+    received = 0
+    async with asyncio.timeout(10):
+        while chunk := await reader.read(1_000_000):
+            received += len(chunk)
+    writer.close()
+
+    assert received < 16_000_000  # what the kernel held, and no more
+
+
+async def test_scrapes_that_nobody_waits_for_are_not_written() -> None:
+    class Slow(Metrics):
+        written = 0
+
+        def expose(self, accept: str | None = None) -> tuple[bytes, str]:
+            Slow.written += 1
+            time.sleep(0.2)
+            return super().expose(accept)
+
+    async with serving(":0", Slow(), list) as address:
+        writers = []
+        for _ in range(20):
+            _, writer = await connect(address)
+            writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            writers.append(writer)
+        await asyncio.sleep(0.1)
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.sleep(0.1)
+        assert await status(address, "/metrics") == 200
+
+    assert Slow.written <= 4
 
 
 @pytest.mark.parametrize("hang", HANGING)
