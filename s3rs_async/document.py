@@ -14,7 +14,7 @@ No message quotes a value: it may be a password that wants quotes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -86,10 +86,14 @@ class Document:
         return Fault(self.path, self.line_column(loc), message, hint, tuple(facts.items()))
 
 
-def first_error(faults: Iterable[Fault]) -> ConfigError:
-    """The first mistake of a file, of one at least, as an error that counts the others."""
-    first, *others = sorted(faults, key=lambda fault: fault.place)
-    return first.error(len(others))
+def in_order(faults: Iterable[Fault]) -> list[Fault]:
+    """Faults as they stand in their file."""
+    return sorted(faults, key=lambda fault: fault.place)
+
+
+def first_error(faults: Sequence[Fault]) -> ConfigError:
+    """The first of the faults, of one at least, as an error that counts the others."""
+    return faults[0].error(len(faults) - 1)
 
 
 def read_document(path: Path, environment: Mapping[str, str]) -> Document:

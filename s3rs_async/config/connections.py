@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from ..document import Document, Fault, Loc, first_error, read_document
+from ..document import Document, Fault, Loc, first_error, in_order, read_document
 from ..errors import ConfigError
 from .strict import Mistake, Strict, faults, nearest, parse
 from .values import File, Zone
@@ -92,7 +92,10 @@ class Connections(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A connections file and what it says: None where there are faults."""
+    """A connections file and what it says: None where there are faults.
+
+    A variable that is not set comes first among them, since it is no mistake of the file's.
+    """
 
     document: Document
     connections: Connections | None
@@ -109,7 +112,7 @@ def read_connections(path: Path, environment: Mapping[str, str]) -> Reading:
     """One connections file with all its faults; ConfigError where it can't be read at all."""
     document = read_document(path, environment)
     found, mistakes = parse(Connections, document.value)
-    told = [*document.faults, *faults(mistakes, document)]
+    told = [*document.faults, *in_order(faults(mistakes, document))]
     return Reading(document, None if told else found, told)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..document import Document, Fault, Plain, first_error, read_document
+from ..document import Document, Fault, Plain, first_error, in_order, read_document
 from ..errors import ConfigError
 from ..model import TableName
 from .connections import Connections
@@ -128,8 +128,8 @@ def read_pipeline(path: Path, environment: Mapping[str, str]) -> Reading:
     _, mistakes = parse(_File, document.value, _ELSEWHERE)
     value = document.value if isinstance(document.value, dict) else {}
     tables = read_tables(document, value.get("defaults"), value.get("tables"))
-    notices = sorted(tables.notices, key=lambda notice: notice.place)
-    told = [*document.faults, *faults(mistakes, document), *tables.faults]
+    notices = in_order(tables.notices)
+    told = [*document.faults, *in_order([*faults(mistakes, document), *tables.faults])]
     if value.get("pipeline") is None and (fault := _unfit_stem(document)) is not None:
         told.append(fault)
     pipeline = Pipeline(
@@ -171,11 +171,7 @@ def unconnected(
 
 def _target_of(entry: Entry, schema: str | None) -> str:
     """The table a row goes to, as Redshift knows it: in lower case."""
-    spec = entry.spec
-    named = spec.target or spec.table.name
-    if "." not in named:
-        named = str(TableName(schema or spec.table.schema, named))
-    return named.lower()
+    return str(entry.spec.lands_in(schema)).lower()
 
 
 def _fault(pipeline: Pipeline, key: str, message: str, hint: str, **facts: str) -> Fault:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..document import Fault, Plain
+from ..document import Fault, Plain, in_order
 from ..errors import ConfigError, one_line
 from .connections import Connections, connections_file, read_connections, read_environment
 from .pipeline import (
@@ -117,8 +117,7 @@ def _schema(target: Plain) -> str | None:
 
 
 def _told(faults: Iterable[Fault]) -> list[Finding]:
-    ordered = sorted(faults, key=lambda fault: fault.place)
-    return [_raised(fault.file, fault.error()) for fault in ordered]
+    return [_raised(fault.file, fault.error()) for fault in in_order(faults)]
 
 
 def _raised(file: Path | str, error: ConfigError) -> Finding:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from s3rs_async.config import (
     load_pipeline,
     load_pipelines,
 )
+from s3rs_async.config.validation import validate
 from s3rs_async.errors import ConfigError
 from s3rs_async.model import CursorFormat, Mode, Strategy, TableKeys, TableName, TableSpec
 
@@ -181,6 +182,13 @@ def test_the_first_mistake_is_raised_and_the_others_are_counted(tmp_path: Path) 
     assert str(caught.value.context["at"]).endswith("p.yml:3:1")
 
 
+def test_a_variable_that_is_not_set_is_told_before_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is not set") as caught:
+        loaded(tmp_path, "source: ${NONE}\n")
+
+    assert caught.value.context["more"] == 2
+
+
 def test_a_pipeline_is_found_by_its_files_name_its_own_or_a_path(tmp_path: Path) -> None:
     file = written(tmp_path, "nightly.yaml", f"pipeline: sales\n{ONE}")
     written(tmp_path, "broken.yml", "a: [")
@@ -248,11 +256,19 @@ def test_a_files_name_that_names_nothing_asks_for_another(tmp_path: Path, stem: 
     assert caught.value.hint == "add pipeline: NAME"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
-def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path) -> None:
-    written(tmp_path, "p.yml", ONE).parent.chmod(0)
-    with pytest.raises(ConfigError, match="can't be read"):
+def test_a_folder_that_cannot_be_listed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: Path) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied")
+
+    written(tmp_path, "p.yml", ONE)
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(ConfigError, match="the pipelines can't be read") as caught:
         load_pipelines(tmp_path, {})
+
+    assert caught.value.context["reason"] == "Permission denied"
+    assert [f.ok for f in validate(tmp_path, {})] == [False, False]
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,14 @@ def test_names_are_not_looked_for_where_there_are_none(tmp_path: Path, connectio
     assert [finding.ok for finding in found] == [True, True]
 
 
+def test_a_word_that_is_refused_has_no_notice(tmp_path: Path) -> None:
+    root = folder(tmp_path / "c", p=PIPELINE.replace("mode: append", "mode: append, apply: merge"))
+
+    assert [f.message for f in validate(root, {}) if f.file.endswith("p.yml")] == [
+        "mode and apply say one thing (key=tables.a.c.mode)"
+    ]
+
+
 def test_the_environment_is_validated_where_there_is_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

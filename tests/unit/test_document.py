@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3rs_async.document import first_error, read_document
+from s3rs_async.document import first_error, in_order, read_document
 from s3rs_async.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -139,7 +139,8 @@ def test_every_fault_is_told_and_the_rest_is_read(tmp_path: Path) -> None:
     ]
     assert document.value == {"a": None, "b": ["x", None], "c": {"d": 1}, "${K}": None}
     assert document.unset == {("a",), ("b", 1)}
-    first = first_error(reversed(document.faults))
+    assert in_order(reversed(document.faults))[0].place == (1, 4)
+    first = first_error(document.faults)
     assert first.context == {"at": f"{path}:1:4", "variable": "A", "more": 4}
 
 
