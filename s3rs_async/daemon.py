@@ -24,7 +24,6 @@ from .errors import ConfigError, ConflictError, Error, ExitCode, UnavailableErro
 from .flow import together
 from .health import serving
 from .metrics import Metrics
-from .model import TargetId
 from .mysql.lookout import Lookout
 from .notify import notify, watchdog_seconds
 from .pipeline import bring_forward, failed
@@ -106,10 +105,10 @@ def _check(connections: Connections, pipelines: Sequence[Pipeline]) -> None:
 
 def _check_targets(tables: Sequence[_Table]) -> None:
     """Refuse two tables that go to one target table: their rows would replace each other's."""
-    fed: dict[TargetId, _Table] = {}
+    fed: dict[str, _Table] = {}
     for table in tables:
         target = target_id(table.line, table.entry.spec)
-        other = fed.setdefault(target, table)
+        other = fed.setdefault(str(target).lower(), table)  # redshift ignores case
         if other is not table:
             raise ConfigError(
                 "two tables go to one target table",

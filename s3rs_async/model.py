@@ -98,6 +98,11 @@ class TableSpec:
     cursor_time_zone: str | None = None
     keys: TableKeys = TableKeys()
 
+    def lands_in(self, schema: str | None) -> TableName:
+        """The one rule of where rows go; `schema` is where the target sends all, None: nowhere."""
+        own, _, name = (self.target or self.table.name).rpartition(".")
+        return TableName(own or schema or self.table.schema, name)
+
 
 @dataclass(frozen=True, slots=True)
 class Column:

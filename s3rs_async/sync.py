@@ -24,7 +24,6 @@ from .model import (
     Position,
     SourceId,
     Strategy,
-    TableName,
     TableSpec,
     TargetId,
 )
@@ -119,12 +118,8 @@ async def plan_table(line: Line, spec: TableSpec) -> Plan:
 
 def target_id(line: Line, spec: TableSpec) -> TargetId:
     """Where a table's rows go: where it says, the target's schema, or one named as the source's."""
-    config, table = line.target.config, spec.table
-    name = TableName(config.table_schema or table.schema, table.name)
-    if spec.target is not None:
-        schema, _, table_name = spec.target.rpartition(".")
-        name = TableName(schema or name.schema, table_name)
-    return TargetId(line.target.name, config.database, name)
+    config = line.target.config
+    return TargetId(line.target.name, config.database, spec.lands_in(config.table_schema))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from ..document import Document, Fault, Plain, first_error, in_order, read_document
 from ..errors import ConfigError
-from ..model import TableName
 from .connections import Connections
 from .strict import Strict, faults, nearest, parse
 from .tables import Entry, Settings, read_tables

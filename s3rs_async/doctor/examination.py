@@ -15,7 +15,7 @@ from typing import TypeAlias
 from ..config import Connections, Pipeline, one_of
 from ..errors import Error
 from ..flow import together
-from ..model import SourceId, TableName, TableSpec, TargetId
+from ..model import SourceId, TableSpec, TargetId
 from ..tunnel import Bastions, open_bastions
 from .check import Check, Level, Sheet, Tell
 from .source import Spring, examine_source
@@ -94,12 +94,10 @@ def _works(
 
 def _fed(connections: Connections, pipeline: Pipeline, spec: TableSpec) -> Fed:
     target = connections.targets[pipeline.target]
-    schema, dot, name = (spec.target or spec.table.name).rpartition(".")
-    table = TableName(schema if dot else target.table_schema or spec.table.schema, name)
     return Fed(
         pipeline.name,
         SourceId(pipeline.source, "", spec.table),
-        TargetId(pipeline.target, target.database, table),
+        TargetId(pipeline.target, target.database, spec.lands_in(target.table_schema)),
     )
 
 

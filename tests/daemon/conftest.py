@@ -57,10 +57,6 @@ class Town:
                 stack.callback(daemon.stop)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "daemon: the daemon through outages and kills")
-
-
 @pytest.fixture(scope="module")
 def running() -> Iterator[tuple[Sandbox, Box]]:
     sandbox = Sandbox(mysql=3, tunnelled=("mysql2",))
