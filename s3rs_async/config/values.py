@@ -62,7 +62,7 @@ def _zone(text: str) -> str:
 def _is_known(zone: str) -> bool:
     try:
         zoneinfo.ZoneInfo(zone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder, in tzdata
         return False
     return True
 
