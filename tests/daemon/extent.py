@@ -39,5 +39,13 @@ class Extent:
 
 _ASKED = float(os.environ.get("TEST_DAEMON_SECONDS") or 0)
 SHORT = Extent(16, outage=5, kill_every=5, every=2, tables=6, rows=300, rate=3)
-FULL = Extent(_ASKED, outage=30, kill_every=20, every=10, tables=20, rows=20_000, rate=4)
+FULL = Extent(
+    _ASKED,
+    outage=min(30.0, _ASKED / 5),
+    kill_every=20,
+    every=10,
+    tables=20,
+    rows=20_000,
+    rate=4,
+)
 EXTENT = FULL if _ASKED else SHORT

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.daemon, pytest.mark.timeout(EXTENT.limit)]
 DRAIN = 20.0
 NOTICED = 20.0
-RECOVERED = 60.0
+RECOVERED = 90.0
+"""A minute at most between two tries, and the passes that stand in line."""
 
 
 async def test_a_source_and_the_bastion_go_down_and_come_back(town: Town) -> None:
