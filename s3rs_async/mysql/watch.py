@@ -8,9 +8,9 @@ the open transactions; the first poll's clock is `T0`.
 Transactions are known by their start and not by their id, which changes with the first write. A
 statement can wait for a lock before its transaction begins, so the first transaction that appears
 on a noted connection began with it. The list of transactions may be a little old: a connection is
-let go after two clean polls in a row, and a transaction from before `T0` that shows up late is
-noted late. Starts are told in whole seconds, which the margin below `T0` makes good. A prepared XA
-transaction has no connection and is noted by itself.
+let go after two clean polls in a row, and a transaction that may be from before `T0` and shows up
+late is noted late: it can have waited for its lock much longer than it is old. Starts are told in
+whole seconds. A prepared XA transaction has no connection and is noted by itself.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Watch:
         self._looked_again = True
         transactions = {each.owner: each for each in self._foreign(poll)}
         for owner, transaction in transactions.items():
-            if owner not in self._notes and self._is_old(poll, transaction):
+            if owner not in self._notes and self._may_be_old(poll, transaction):
                 self._note(poll, transaction)
         running = {str(thread.id): thread for thread in poll.threads if thread.at_work}
         for owner, note in list(self._notes.items()):
@@ -150,9 +150,9 @@ class Watch:
         floor = began - UNSEEN if known is None else min(known.floor, began - UNSEEN)
         self._notes[transaction.owner] = _Note(floor, proven=False, started=transaction.started)
 
-    def _is_old(self, poll: Poll, transaction: Transaction) -> bool:
+    def _may_be_old(self, poll: Poll, transaction: Transaction) -> bool:
         began = poll.clock - dt.timedelta(seconds=transaction.seconds)
-        return began + _ROUNDING < self.start
+        return began - _ROUNDING < self.start
 
     def _statement_is_old(self, poll: Poll, thread: Thread | None) -> bool:
         if thread is None:

@@ -56,15 +56,18 @@ def moment(at: float) -> dt.datetime:
     return EPOCH + dt.timedelta(seconds=at)
 
 
-def look(at: float, works: list[tuple[int, Work]]) -> Poll:
-    """What a look that begins then shows, read by read; ages in whole seconds as servers tell."""
+def look(at: float, works: list[tuple[int, Work]], old: float = 0.0) -> Poll:
+    """What a look that begins then shows, read by read; ages in whole seconds as servers tell.
+
+    The list of transactions is some moments `old`, as the server's cache of it is.
+    """
     threads, transactions = [], []
     for number, work in works:
         began = work.running(at + GLANCE)
         if began is not None:
             threads.append(Thread(number, "app", "Query", int(at + GLANCE - began)))
         now = at + 2 * GLANCE
-        if work.opened <= now < work.commit:
+        if work.opened <= now - old < work.commit:
             started, then = (moment(each).replace(microsecond=0) for each in (work.opened, now))
             age = int((then - started).total_seconds())
             transactions.append(Transaction(number, f"{work.opened}", str(started), age))
@@ -94,17 +97,24 @@ CONNECTION = st.builds(in_turn, st.lists(WORK, min_size=1, max_size=4), st.float
 GAPS = st.lists(st.sampled_from([0.3, 1.0, 1.0, 1.0, 2.5, 9.0]), min_size=3, max_size=40)
 
 
-@given(st.lists(CONNECTION, min_size=1, max_size=3), GAPS, st.integers(0, 40))
-@example([[Work(0, 5.0, ((0.2, 0.0),))]], [1.0] * 12, 40)
+@given(
+    st.lists(CONNECTION, min_size=1, max_size=3),
+    GAPS,
+    st.integers(0, 40),
+    st.sampled_from([0.0, 0.1, 0.25]),
+)
+@example([[Work(0, 5.0, ((0.2, 0.0),))]], [1.0] * 12, 40, 0.0)
+@example([[Work(-10, 9.9, ((0.05, 20.0),))]], [1.0] * 12, 40, 0.1)
+@example([[Work(-0.1, 0.0, ((0.05, 20.0),))]], [0.3] * 12, 40, 0.15)
 def test_nothing_below_the_safe_moment_is_still_to_come(
-    connections: list[list[Work]], gaps: list[float], cut: int
+    connections: list[list[Work]], gaps: list[float], cut: int, old: float
 ) -> None:
     works = [(number, work) for number, each in enumerate(connections, 9) for work in each]
     chain, at, safes = Chain(), 0.0, []
     for index, gap in enumerate(gaps):
         if index == cut:
             chain.cut()
-        chain.see(look(at, works), frozenset(), at)
+        chain.see(look(at, works, old), frozenset(), at)
         seen = at + 2 * GLANCE
         to_come = [stamp for _, work in works if work.commit > seen for stamp in work.stamps]
         verdict = chain.verdict()

@@ -114,6 +114,14 @@ def test_a_transaction_that_an_old_list_hid_is_noted_late() -> None:
     assert not watched(poll(0), poll(0.9, hidden), poll(1.2, hidden)).over
 
 
+def test_a_transaction_that_an_old_list_hid_may_have_waited_long_for_its_lock() -> None:
+    """It began within the second before the watch, its statement long before that."""
+    hidden = open_since(9, -0.1, 0.9)
+    held = watched(poll(0), poll(0.9, hidden), poll(1.2, hidden))
+    assert not held.over
+    assert held.verdict().safe <= T0 - UNSEEN
+
+
 def test_a_transaction_from_after_the_start_is_not_noted() -> None:
     new = open_since(9, 1.5, 3)
     assert watched(poll(0), poll(3, new), poll(3.3, new)).over
