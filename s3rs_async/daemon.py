@@ -29,7 +29,7 @@ from .notify import notify, watchdog_seconds
 from .pipeline import bring_forward, failed
 from .report import Meter, Outcome, TableReport
 from .s3.canary import ensure_conditions
-from .service import MEMORY, PARALLEL, Ends, Stop, job_of, open_ends, two_signals
+from .service import Ends, Stop, job_of, open_ends, two_signals
 from .staging import share
 from .sync import Line, Passed, Plan, Request, target_id
 
@@ -44,10 +44,10 @@ _SOURCE_LOOK_SECONDS = 2.0
 class Terms:
     """How the daemon runs: tables side by side, bytes for their rows, seconds to drain, address."""
 
-    parallel: int = PARALLEL
-    memory: int = MEMORY
-    drain: float = 60.0
-    listen: str = "127.0.0.1:8080"
+    parallel: int
+    memory: int
+    drain: float
+    listen: str
 
 
 async def run(connections: Connections, pipelines: Sequence[Pipeline], terms: Terms) -> ExitCode:

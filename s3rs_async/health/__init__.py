@@ -6,7 +6,7 @@ one line a reason. `/metrics` is for Prometheus.
 
 The answers name tables and say what is broken, and there is neither TLS nor a password, so the
 default is loopback: whoever may connect may read. In a container, where the probe comes from
-outside the pod's loopback, say `0.0.0.0:9464` and let a NetworkPolicy decide who connects. A host
+outside the pod's loopback, say `0.0.0.0:8080` and let a NetworkPolicy decide who connects. A host
 that is left out is loopback too, never every interface.
 
 Nobody who connects can harm the pipeline: a connection gets one answer and ends after
@@ -24,7 +24,7 @@ from ..errors import ConfigError
 from ..metrics import Metrics
 from .answer import Answers, Pulse
 
-DEFAULT_LISTEN: Final = "127.0.0.1:9464"
+DEFAULT_LISTEN: Final = "127.0.0.1:8080"
 OFF: Final = "off"
 
 _LOOPBACK = "127.0.0.1"

@@ -34,7 +34,7 @@ HURRY_SECONDS = 0.3
 ANSWER_SECONDS = 30.0
 LAG_SECONDS = 60.0
 _BLIND_SECONDS = 60.0
-_BACK_OFF = (0.5, 30.0)
+_BACK_OFF = (0.5, 5.0)
 _STALE_SECONDS = 10.0
 
 log = structlog.get_logger()
@@ -253,7 +253,12 @@ class Lookout:
         if error is None and before is not None:
             log.info("watch goes on", source=self._source.name)
         elif error is not None and (before is None or before.message != error.message):
-            log.warning("watch interrupted", source=self._source.name, reason=str(error))
+            log.warning(
+                "watch interrupted",
+                source=self._source.name,
+                reason=str(error),
+                hint=error.hint,
+            )
         self._looked.set()
         self._looked = asyncio.Event()
 

@@ -134,7 +134,7 @@ async def test_a_pulse_leaves_no_timer() -> None:
 @pytest.mark.parametrize(
     ("listen", "host", "port"),
     [
-        (DEFAULT_LISTEN, "127.0.0.1", 9464),
+        (DEFAULT_LISTEN, "127.0.0.1", 8080),
         (":0", "127.0.0.1", 0),
         ("0.0.0.0:80", "0.0.0.0", 80),
         ("[::1]:9464", "::1", 9464),
