@@ -30,6 +30,7 @@ from s3rs_async.model import (
     Part,
     Proof,
     SourceId,
+    TableKeys,
     TableName,
     TargetId,
 )
@@ -321,6 +322,34 @@ def test_a_batch_given_twice_is_loaded_once(run: Run, line: Line) -> None:
     run(body())
     assert [key for key, _ in line.notes()] == [1, 2]
     assert len(line.ledger()) == 2
+
+
+def test_an_append_keeps_what_its_key_would_have_merged(run: Run, line: Line) -> None:
+    async def body() -> None:
+        orders = []
+        for rows in ([row(1, "a"), row(1, "b")], [row(1, "c")]):
+            order = line.batch(rows, Mode.APPEND)
+            orders.append(replace(order, manifest=replace(order.manifest, merge_key=("id",))))
+        head = await loaded(line, *orders)
+        assert await loaded(line, *reversed(orders)) == head
+        assert head.rows_total == 3
+
+    run(body())
+    assert line.notes() == [(1, "a"), (1, "b"), (1, "c")]
+    assert [entry[1:] for entry in line.ledger()] == [("append", 2, 0), ("append", 1, 0)]
+
+
+def test_the_load_that_makes_the_target_lays_it_out(run: Run, line: Line) -> None:
+    async def body() -> None:
+        async with opened(line) as target:
+            for number, keys in enumerate(
+                (TableKeys("ID", ("changed", "note")), TableKeys("note"))
+            ):
+                await load(target, line.batch([row(number)]), replace(TERMS, keys=keys))
+
+    run(body())
+    shown = "SELECT diststyle, sortkey1, sortkey_num FROM svv_table_info WHERE schema = '{}'"
+    assert line.query(shown.format(line.schema)) == [("KEY(id)", "changed", 2)]
 
 
 def test_sessions_that_race_load_exactly_once(run: Run, line: Line) -> None:
