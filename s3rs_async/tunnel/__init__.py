@@ -120,11 +120,13 @@ class _Bastion:
 
     async def close(self) -> None:
         """Stop what is being opened, then close what is open."""
-        if self._opening is not None:
-            self._opening.cancel()
-            await asyncio.wait([self._opening])
-        if self.ssh is not None:
-            await self.ssh.close()
+        try:
+            if self._opening is not None:
+                self._opening.cancel()
+                await asyncio.wait([self._opening])
+        finally:
+            if self.ssh is not None:
+                await self.ssh.close()
 
 
 def _lost(tunnel: TunnelConfig) -> Error:

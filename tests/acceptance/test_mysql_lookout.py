@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import os
+import signal
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
@@ -343,6 +345,30 @@ async def test_a_source_that_goes_away_is_told_and_what_was_safe_stays(
         lag = lookout.lag()
         assert lag is not None
         assert lag > 4
+
+
+async def test_a_source_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(module, "_BACK_OFF", (0.05, 0.1))
+    async with (
+        mariadb.private() as server,
+        open_source("s", configured(server)) as source,
+        kept(source) as lookout,
+    ):
+        await lookout.sight()
+        os.kill(server.process.pid, signal.SIGSTOP)
+        try:
+            await troubled(lookout)
+            assert "does not answer" in str(lookout.trouble)
+        finally:
+            os.kill(server.process.pid, signal.SIGCONT)
+        sight = await lookout.sight()
+        for _ in range(100):
+            if lookout.trouble is None:
+                break
+            await asyncio.sleep(0.1)
+        assert (await lookout.sight(after=clock.seconds())).verdict.safe > sight.verdict.safe
 
 
 async def test_a_source_that_was_never_there_is_what_a_pass_is_told(box: Box) -> None:
