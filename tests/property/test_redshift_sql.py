@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import sqlglot
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
@@ -44,12 +44,14 @@ def live(batch: Sequence[Column]) -> list[TargetColumn]:
     return [TargetColumn(sql.fold(c.name), c.redshift, c.nullable) for c in batch]
 
 
+@settings(deadline=None)
 @given(NAMES)
 def test_a_quoted_name_is_one_identifier_and_nothing_else(name: str) -> None:
     parsed = sqlglot.parse_one(f"SELECT {sql.quote(name)}", read="redshift")
     assert [c.name for c in parsed.expressions] == [sql.fold(name)]
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_a_literal_is_one_string_with_the_same_text(text: str) -> None:
     (token,) = parsed_literals(sql.literal(text))
@@ -71,6 +73,7 @@ def parsed_literals(text: str) -> list[str]:
     return ["".join(found)]
 
 
+@settings(deadline=None)
 @given(columns(6))
 def test_a_table_of_any_names_is_one_statement_with_these_columns(batch: list[Column]) -> None:
     (parsed,) = sqlglot.parse(sql.create_table(TableName("s", "t"), batch), read="redshift")
@@ -78,6 +81,7 @@ def test_a_table_of_any_names_is_one_statement_with_these_columns(batch: list[Co
     assert [c.name for c in parsed.this.expressions] == [sql.fold(c.name) for c in batch]
 
 
+@settings(deadline=None)
 @given(columns(6), st.randoms())
 def test_a_table_never_differs_from_its_own_columns_in_any_order(
     batch: list[Column], chance: object
@@ -87,12 +91,14 @@ def test_a_table_never_differs_from_its_own_columns_in_any_order(
     assert differences(batch, there) == []
 
 
+@settings(deadline=None)
 @given(columns(6))
 def test_a_column_missing_on_either_side_is_always_told(batch: list[Column]) -> None:
     assert len(differences(batch, live(batch[1:]))) == 1
     assert len(differences(batch[1:], live(batch))) == 1
 
 
+@settings(deadline=None)
 @given(TYPES, TYPES, TYPES)
 def test_holding_is_an_order(a: str, b: str, c: str) -> None:
     assert holds(a, a)
@@ -100,6 +106,7 @@ def test_holding_is_an_order(a: str, b: str, c: str) -> None:
     assert not (holds(a, b) and holds(b, a)) or a == b
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**40))
 def test_a_text_never_gets_a_length_that_redshift_refuses(octets: int) -> None:
     kind = redshift_type(Column("c", "text", "string", nullable=True, octets=octets))

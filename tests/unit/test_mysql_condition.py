@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import sqlglot
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3rs_async.errors import ConfigError
@@ -108,6 +108,7 @@ FRAGMENTS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(FRAGMENTS, max_size=9).map("".join))
 def test_whatever_is_taken_stays_inside_its_parentheses(text: str) -> None:
     try:

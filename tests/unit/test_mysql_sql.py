@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 import sqlglot
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3rs_async.errors import DataError
@@ -88,6 +88,7 @@ def test_no_alias_stands_between_order_and_index() -> None:
     assert text.startswith("SELECT `f`*1e0 FROM")
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_text_breaks_out_of_its_literal(value: str) -> None:
     inside = sql.literal(Literal.TEXT, value).removeprefix("_utf8mb4'").removesuffix("'")
@@ -98,6 +99,7 @@ def test_no_text_breaks_out_of_its_literal(value: str) -> None:
     assert at == len(inside)
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1).filter(lambda text: "\0" not in text))
 def test_no_name_breaks_out_of_its_backticks(name: str) -> None:
     assert sql.identifier(name)[1:-1].replace("``", "") == name.replace("`", "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3rs_async.model import CursorFormat
@@ -43,6 +43,7 @@ def test_the_way_back_ends_at_a_tick_and_never_later(
     assert ticks.back(text, seconds, column, kind) == wanted
 
 
+@settings(deadline=None)
 @given(st.datetimes(dt.datetime(1000, 1, 1)), st.integers(1, 10**15), st.sampled_from(range(7)))
 def test_what_is_read_again_begins_at_most_a_tick_too_early(
     moment: dt.datetime, micros: int, fraction: int
@@ -59,6 +60,7 @@ def test_what_is_read_again_begins_at_most_a_tick_too_early(
     assert len(found) == len(text)
 
 
+@settings(deadline=None)
 @given(st.integers(), st.integers())
 def test_numbers_are_compared_as_numbers(one: int, other: int) -> None:
     assert ticks.reached(str(one), str(other), UNIX) is (one >= other)
