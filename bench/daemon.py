@@ -67,6 +67,7 @@ def fill(box: Box, names: list[str]) -> None:
     """Tables of ten rows, old enough not to be read a second time."""
     with connected(box) as cursor:
         cursor.execute(f"CREATE DATABASE {DATABASE}")
+        cursor.execute(f"USE {DATABASE}")
         for name in names:
             cursor.execute(f"CREATE TABLE {DATABASE}.{name} {SHAPE}")
             cursor.execute(
@@ -130,13 +131,9 @@ async def loaded(daemon: subprocess.Popen[bytes], tables: int, log: Path) -> Non
 
 async def idle(box: Box, daemon: subprocess.Popen[bytes], seconds: int) -> None:
     """Watch it do nothing, and tell what that costs."""
-    statements = box.folder / "statements.log"
+    (log,) = box.folder.glob("log/moto-*.log")
     with connected(box) as cursor:
-        cursor.execute(f"SET GLOBAL general_log_file = '{statements.with_name('general.log')}'")
-        cursor.execute("SELECT @@datadir")
-        ((datadir,),) = cursor.fetchall()
-        cursor.execute("SET GLOBAL general_log_file = 'general.log', GLOBAL general_log = ON")
-        (log,) = box.folder.glob("log/*s3*.log") or box.folder.glob("log/moto*.log")
+        cursor.execute("SET GLOBAL log_output = 'TABLE', GLOBAL general_log = ON")
         before, asked = await asyncio.to_thread(figures), log.stat().st_size
         cpu, peak, since = cpu_of(daemon.pid), 0, clock.seconds()
         while clock.seconds() - since < seconds:
@@ -145,9 +142,13 @@ async def idle(box: Box, daemon: subprocess.Popen[bytes], seconds: int) -> None:
         cpu, spent = cpu_of(daemon.pid) - cpu, clock.seconds() - since
         after = await asyncio.to_thread(figures)
         cursor.execute("SET GLOBAL general_log = OFF")
+        cursor.execute(
+            "SELECT CONVERT(argument USING utf8mb4) FROM mysql.general_log"
+            " WHERE command_type = 'Query' AND argument NOT LIKE 'SET GLOBAL%'"
+        )
+        watch, own = counted([text for (text,) in cursor.fetchall()])
     passes = after["s3rs_passes_total"] - before["s3rs_passes_total"]
     errors = after.get("s3rs_errors_total", 0) - before.get("s3rs_errors_total", 0)
-    watch, own = counted(Path(datadir, "general.log"))
     requests = collections.Counter(
         re.findall(r'"(GET|PUT|POST|HEAD|DELETE) ', log.read_bytes()[asked:].decode())
     )
@@ -157,16 +158,10 @@ async def idle(box: Box, daemon: subprocess.Popen[bytes], seconds: int) -> None:
     print(f"S3: {' '.join(f'{verb} {n / passes:.2f}' for verb, n in requests.items())} a pass")
 
 
-def counted(log: Path) -> tuple[int, int]:
-    """Queries of the watch and all others of the daemon; the bench's own are SET GLOBAL."""
-    found = [
-        line.partition("Query\t")[2]
-        for line in log.read_text(errors="replace").splitlines()
-        if "Query\t" in line and "GLOBAL general_log" not in line
-    ]
-    watch = re.compile(r"SELECT UTC_TIMESTAMP|SHOW PROCESSLIST|.*INNODB_TRX", re.IGNORECASE)
-    own = [text for text in found if not watch.match(text)]
-    return len(found) - len(own), len(own)
+def counted(statements: list[str]) -> tuple[int, int]:
+    """How many of the daemon's queries are its watch's, and how many its passes'."""
+    own = [text for text in statements if f"{DATABASE}" in text]
+    return len(statements) - len(own), len(own)
 
 
 def cpu_of(pid: int) -> float:

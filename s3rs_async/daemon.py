@@ -29,6 +29,7 @@ from .notify import notify, watchdog_seconds
 from .pipeline import bring_forward, failed
 from .report import Meter, Outcome, TableReport
 from .s3.canary import ensure_conditions
+from .s3.ownership import Suspicion
 from .service import Ends, Stop, job_of, open_ends, two_signals
 from .staging import share
 from .sync import Line, Passed, Plan, Request, target_id
@@ -228,6 +229,7 @@ class _Table:
     entry: Entry
     failures: int = 0
     plan: Plan | None = None
+    suspicion: Suspicion = field(default_factory=Suspicion)
 
     async def run(self) -> None:
         """Pass after pass until told to stop."""
@@ -248,7 +250,9 @@ class _Table:
             return scheduler.next_start(
                 self.entry.every, clock.seconds() - begun, clock.jitter(1.0)
             )
-        self.failures += not isinstance(error, ConflictError)
+        if isinstance(error, ConflictError):
+            return scheduler.rival_start(self.entry.every, self.suspicion.left, clock.jitter(1.0))
+        self.failures += 1
         self.plan = None
         if await self._source_is_back():
             return 0.0
@@ -266,7 +270,7 @@ class _Table:
 
     async def _pass(self) -> TableReport | None:
         """The pass's report; None when we were told to stop before it had a place."""
-        request = Request(self.entry.spec, plan=self.plan)
+        request = Request(self.entry.spec, plan=self.plan, suspicion=self.suspicion)
         line, world, meter = replace(self.line, run=clock.ulid()), self.world, Meter()
         trouble = line.lookout.trouble if line.lookout is not None else None
         if trouble is not None:  # told once by the lookout, and no place is taken for it

@@ -33,7 +33,16 @@ from .mysql.walk import ChunkEnd
 from .report import Meter
 from .s3 import manifest as manifests
 from .s3.layout import Attempt, Layout
-from .s3.ownership import Beats, heartbeat, is_dead, release, take
+from .s3.ownership import (
+    LOOK_SECONDS,
+    Beats,
+    Life,
+    Suspicion,
+    heartbeat,
+    look,
+    release,
+    take,
+)
 from .s3.register import Register, Versioned
 from .staging import MIB, Destination, Share, Upload, write_parts
 
@@ -53,7 +62,10 @@ class Stage(manifests.Bucket, Beats, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """Everything that one pass over one table works with."""
+    """Everything that one pass over one table works with.
+
+    With a `suspicion`, kept from pass to pass, no holder of the table is waited for.
+    """
 
     pipeline: str
     source: Source
@@ -70,6 +82,7 @@ class Extraction:
     session: str
     share: Share
     limit: int | None
+    suspicion: Suspicion | None
     stop: asyncio.Event
     meter: Meter
 
@@ -113,11 +126,7 @@ async def extract(
 
 async def _claim(job: Extraction, position: Position | None, held: AsyncExitStack) -> Versioned:
     """The extraction role, given back when the pass ends, however it ends."""
-
-    async def dead(holder: commit.Claim) -> bool:
-        return await is_dead(job.stage, job.layout.prefix, holder, job.claim)
-
-    owned = await take(job.register, job.claim, dead)
+    owned = await take(job.register, job.claim, partial(_is_dead, job))
     held.push_async_exit(partial(_give_back, job))
     await held.enter_async_context(heartbeat(job.stage, job.layout.prefix, job.claim))
     if owned.state.position != position:
@@ -127,6 +136,19 @@ async def _claim(job: Extraction, position: Position | None, held: AsyncExitStac
             hint="nothing is lost: run it again",
         )
     return owned
+
+
+async def _is_dead(job: Extraction, state: commit.State) -> bool:
+    """Whether the table may be taken; a holder that says nothing is watched, or looked at later."""
+    known = job.suspicion if job.suspicion is not None else Suspicion()
+    while True:
+        life = await look(job.stage, job.layout.prefix, state, job.claim, known)
+        if life is not Life.SILENT or job.suspicion is not None or job.stop.is_set():
+            return life is Life.DEAD
+        await clock.sleep(LOOK_SECONDS)
+        now = await job.register.read()
+        if now is None or (now.state.epoch, now.state.claim) != (state.epoch, state.claim):
+            return True  # not this holder any more: `take` will find that, and judge anew
 
 
 async def _give_back(
@@ -208,7 +230,7 @@ class _Feed:
 
     def _closes(self, end: ChunkEnd) -> bool:
         self._note(end)
-        if self._job.limit is not None and end.leg != "nulls":
+        if self._job.limit is not None and end.leg not in {"nulls", "again"}:
             self.ended = True
             return True
         if self._job.whole:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from . import clock
-from .errors import Error
+from .errors import ConflictError, Error
 from .flow import together
 from .report import Meter, Outcome, TableReport
 from .sync import Line, Passed, Request, sync_table, target_id
@@ -110,4 +110,7 @@ def _tell(line: Line, report: TableReport) -> None:
         (log.info if news else log.debug)("table done", **facts)
         return
     hint = error.hint if isinstance(error, Error) else "the log above has its traceback"
-    log.warning("table failed", kind=type(error).__name__, error=str(error), hint=hint, **facts)
+    event = "table failed"
+    if isinstance(error, ConflictError):
+        event = "table left to another process"
+    log.warning(event, kind=type(error).__name__, error=str(error), hint=hint, **facts)

@@ -8,12 +8,12 @@ they do not meet again.
 After a failure the answer depends on its kind. What may pass by itself (a server that is away) is
 tried again soon and then less and less often, but at least once a minute, so that a recovery is
 not slept through. What somebody must mend is tried less and less often, every ten minutes at last.
-Where another process has the table there is nothing to mend: the usual interval.
+A table that another process has is tried again when that one would count as dead, if not before.
 """
 
 from __future__ import annotations
 
-from .errors import ConflictError, UnavailableError, UnknownOutcomeError
+from .errors import UnavailableError, UnknownOutcomeError
 
 _SPREAD = 30.0
 _JITTER = 0.05
@@ -34,10 +34,14 @@ def next_start(every: float, spent: float, chance: float) -> float:
     return max(every - spent, 0.0) + min(every * _JITTER, _MOST_JITTER) * chance
 
 
+def rival_start(every: float, left: float, chance: float) -> float:
+    """Seconds until the next try at a table that another process had; `left` until it is dead."""
+    usual = next_start(every, 0.0, chance)
+    return min(usual, left + chance if left else _SOON * (1 + chance))
+
+
 def retry_start(every: float, failures: int, error: BaseException, chance: float) -> float:
     """Seconds until the next try after the given number of failures in a row."""
-    if isinstance(error, ConflictError):
-        return next_start(every, 0.0, chance)
     soon = min(every, _SOON)
     passing = isinstance(error, UnavailableError | UnknownOutcomeError)
     most = max(every, _PASSING if passing else _LASTING)

@@ -38,6 +38,7 @@ from .redshift.types import with_types
 from .report import Meter
 from .s3 import manifest as manifests
 from .s3.layout import Layout, copy_manifest_of
+from .s3.ownership import Suspicion
 from .s3.position import write_position
 from .s3.register import Register, Versioned
 from .staging import Share
@@ -72,8 +73,8 @@ class Line:
 class Request:
     """What is asked of one table: both stages, or one; `limit` caps the rows that are read.
 
-    `plan` is that of the pass before, where there was one: as long as the table is as it was, it
-    need not be made again.
+    Between the passes of one process are kept: `plan`, which need not be made again as long as the
+    table is as it was, and `suspicion` of a holder, for which a pass then does not wait.
     """
 
     spec: TableSpec
@@ -81,6 +82,7 @@ class Request:
     load: bool = True
     limit: int | None = None
     plan: Plan | None = None
+    suspicion: Suspicion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,12 +273,14 @@ class _Table:
             session=line.run,
             share=line.share,
             limit=self.request.limit,
+            suspicion=self.request.suspicion,
             stop=line.stop,
             meter=self.meter,
         )
-        return await extract(job, base, partial(self._prepare, plan))
+        position = base.state.position if base is not None else None
+        return await extract(job, base, partial(self._prepare, plan, position))
 
-    async def _prepare(self, plan: Plan) -> None:
+    async def _prepare(self, plan: Plan, position: Position | None) -> None:
         """Before anything is written: the target must be able to take the rows (X3b)."""
         sql.create_table(plan.target.table, plan.columns, self.spec.keys)  # refuses bad names
         limited = plan.read.mode is Mode.REPLACE and self.request.limit is not None
@@ -289,8 +293,11 @@ class _Table:
                 session, plan.target, pipeline=self.line.pipeline, source=str(plan.source)
             )
             await self._check_columns(session, plan.columns)
-            if limited and head is not None and head.rows_total:
+            held = head.rows_total if head is not None else 0
+            if limited and held:
                 raise _part_of_whole(plan.target)
+            if plan.read.mode is Mode.APPEND and position is None and held:
+                raise _on_top(plan.target, held)
 
     async def _check_columns(self, session: Session, columns: tuple[Column, ...]) -> None:
         live = await schema.read_columns(session, self.target_id.table)
@@ -329,4 +336,14 @@ def _part_of_whole(target: TargetId) -> ConfigError:
         "--limit would replace the target by a part of the table",
         target=str(target),
         hint="leave --limit out, or sync into an empty target",
+    )
+
+
+def _on_top(target: TargetId, rows: int) -> ConfigError:
+    return ConfigError(
+        "the whole table would be appended to what the target holds",
+        target=str(target),
+        rows=rows,
+        hint="the table was loaded another way before: go back to that (cdc_strategy, apply), or"
+        " give it another target_name",
     )

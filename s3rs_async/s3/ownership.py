@@ -13,6 +13,8 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum, auto
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 from .. import clock
-from ..commit import Claim, claimed, released
+from ..commit import Claim, State, claimed, released
 from ..errors import ConflictError, Error
 from .codec import dumps, pack
 from .layout import writer_key
@@ -34,7 +36,7 @@ BEAT_SECONDS = 10.0
 TTL_SECONDS = 30.0
 
 _WATCH_SECONDS = TTL_SECONDS + 5.0
-_LOOK_SECONDS = 2.5
+LOOK_SECONDS = 2.5
 _TAKES = 8
 
 _log: Any = structlog.get_logger(__name__)
@@ -65,24 +67,46 @@ def is_gone(claim: Claim, here: Claim) -> bool:
     return _started(claim.pid) != claim.started
 
 
-async def is_dead(store: Beats, prefix: str, claim: Claim, here: Claim) -> bool:
-    """Whether the holder is dead, watching its heartbeat where nothing else tells."""
-    if is_gone(claim, here):
-        return True
-    key = writer_key(prefix, claim.writer)
-    first = await _etag(store, key)
-    until = clock.seconds() + _WATCH_SECONDS
-    while clock.seconds() < until:
-        await clock.sleep(_LOOK_SECONDS)
-        if await _etag(store, key) not in (first, None):
-            return False
-    return True
+class Life(Enum):
+    """What a look at a holder shows."""
+
+    ALIVE = auto()
+    SILENT = auto()
+    DEAD = auto()
+
+
+@dataclass(slots=True)
+class Suspicion:
+    """A holding of a table under suspicion: its epoch, and since when its heart stands still."""
+
+    epoch: int = -1
+    beat: str | None = None
+    since: float = 0.0
+
+    @property
+    def left(self) -> float:
+        """Seconds until a holder that goes on to say nothing counts as dead."""
+        return max(self.since + _WATCH_SECONDS - clock.seconds(), 0.0)
+
+
+async def look(store: Beats, prefix: str, state: State, here: Claim, suspicion: Suspicion) -> Life:
+    """Look once at whoever holds the table, and remember it for the next look."""
+    holder = state.claim
+    if holder is None or is_gone(holder, here):
+        return Life.DEAD
+    beat = await _etag(store, writer_key(prefix, holder.writer))
+    if suspicion.epoch != state.epoch:
+        suspicion.epoch, suspicion.beat, suspicion.since = state.epoch, beat, clock.seconds()
+    elif beat not in (suspicion.beat, None):
+        suspicion.beat, suspicion.since = beat, clock.seconds()
+        return Life.ALIVE
+    return Life.SILENT if suspicion.left else Life.DEAD
 
 
 async def take(
     register: Register,
     claim: Claim,
-    dead: Callable[[Claim], Awaitable[bool]],
+    dead: Callable[[State], Awaitable[bool]],
     *,
     steal: bool = False,
 ) -> Versioned:
@@ -92,8 +116,8 @@ async def take(
         holder = base.state.claim if base is not None else None
         if base is not None and holder == claim:
             return base
-        if holder is not None and not steal and not await dead(holder):
-            _refuse(base, holder)
+        if base is not None and holder is not None and not steal and not await dead(base.state):
+            _refuse(base.state, holder)
         try:
             return await register.swap(base, lambda state: claimed(state, claim))
         except LostError:
@@ -128,7 +152,10 @@ async def _beat(store: Beats, prefix: str, claim: Claim) -> None:
     number = 0
     while True:
         number += 1
-        body = dumps({"format": "s3rs-writer", "beat": number, "claim": pack(claim)}).encode()
+        facts = {"format": "s3rs-writer", "beat": number, "id": clock.ulid(), "claim": pack(claim)}
+        body = dumps(
+            facts
+        ).encode()  # with an id, or the next pass's first beat would look the same
         try:
             async with asyncio.timeout(BEAT_SECONDS):
                 await store.put(writer_key(prefix, claim.writer), body)
@@ -137,10 +164,10 @@ async def _beat(store: Beats, prefix: str, claim: Claim) -> None:
         await clock.sleep(BEAT_SECONDS)
 
 
-def _refuse(base: Versioned | None, holder: Claim) -> None:
+def _refuse(state: State, holder: Claim) -> None:
     raise ConflictError(
         "another process is extracting the table",
-        table=base.state.table if base is not None else None,
+        table=state.table,
         holder=str(holder),
         hint="let it finish, or end that process: its claim is void as soon as it is gone",
     )

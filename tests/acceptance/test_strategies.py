@@ -281,3 +281,23 @@ def test_a_change_of_the_way_to_read_is_refused_while_a_position_is_there(way: W
     with pytest.raises(ConfigError, match="does not fit"):
         way.report(cursor="t")
     assert way.target("id, id") == [(1, 1)]
+
+
+def test_a_limited_pass_that_looks_back_still_comes_forward(way: Way) -> None:
+    way.run(
+        f"CREATE TABLE a (id INT PRIMARY KEY, changed {STAMP}, KEY (changed))",
+        "INSERT INTO a (id, changed) SELECT seq, NOW(6) - INTERVAL 60 - seq SECOND FROM seq_1_to_9",
+    )
+    asked = {"lookback": 600.0, "mode": Mode.MERGE}
+    for _ in range(8):
+        way.sync(limit=2, **asked)
+    assert way.equal() == 9
+
+
+def test_a_whole_table_is_not_appended_to_what_another_way_has_loaded(way: Way) -> None:
+    way.run("CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT)", "INSERT INTO a VALUES (1), (2)")
+    way.sync(strategy=Strategy.FULL_SYNC)
+    with pytest.raises(ConfigError, match="would be appended to what the target holds") as told:
+        way.sync(strategy=Strategy.ID_ONLY)
+    assert "cdc_strategy" in told.value.hint
+    assert way.equal() == 2

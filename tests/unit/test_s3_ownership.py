@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,16 @@ from s3rs_async.errors import ConflictError, ExitCode, UnavailableError
 from s3rs_async.model import TableName
 from s3rs_async.s3.layout import Layout, writer_key
 from s3rs_async.s3.object import MissingError, StaleError, Stat, Stored
-from s3rs_async.s3.ownership import heartbeat, is_dead, is_gone, release, take, this_process
+from s3rs_async.s3.ownership import (
+    Life,
+    Suspicion,
+    heartbeat,
+    is_gone,
+    look,
+    release,
+    take,
+    this_process,
+)
 from s3rs_async.s3.register import Register, Versioned
 
 LAYOUT = Layout("s3rs", "shop", "source", TableName("shop", "orders"))
@@ -65,15 +75,15 @@ def register(shelf: Shelf) -> Register:
     return Register(shelf, LAYOUT, State("shop", "source", "shop.orders", "dw.public.orders"))
 
 
-async def alive(holder: Claim) -> bool:
+async def alive(state: State) -> bool:
     return False
 
 
-async def dead(holder: Claim) -> bool:
+async def dead(state: State) -> bool:
     return True
 
 
-async def nobody_asks(holder: Claim) -> bool:
+async def nobody_asks(state: State) -> bool:
     raise AssertionError
 
 
@@ -118,23 +128,64 @@ def test_another_machine_s_process_is_never_judged_by_its_pid() -> None:
         assert not is_gone(replace(away, started="1"), here)
 
 
-async def test_a_silent_holder_is_dead_after_the_watch_and_not_before(shelf: Shelf) -> None:
+HELD = State("shop", "source", "shop.orders", "dw.public.orders", epoch=3, claim=AWAY)
+
+
+async def watched(shelf: Shelf, known: Suspicion, state: State = HELD) -> tuple[Life, float]:
+    """Look until there is an answer; the answer, and how long it took."""
     begun = clock.seconds()
-    assert await is_dead(shelf, "s3rs", AWAY, this_process())
-    assert 35 <= clock.seconds() - begun < 40
+    while True:
+        life = await look(shelf, "s3rs", state, this_process(), known)
+        if life is not Life.SILENT:
+            return life, clock.seconds() - begun
+        await asyncio.sleep(2.5)
+
+
+async def test_a_silent_holder_is_dead_after_the_watch_and_not_before(shelf: Shelf) -> None:
+    life, spent = await watched(shelf, Suspicion())
+    assert (life, 35 <= spent < 40) == (Life.DEAD, True)
 
 
 async def test_a_beating_holder_is_alive_within_one_beat(shelf: Shelf) -> None:
     async with heartbeat(shelf, "s3rs", AWAY):
-        begun = clock.seconds()
-        assert not await is_dead(shelf, "s3rs", AWAY, this_process())
-        assert clock.seconds() - begun < 15
+        life, spent = await watched(shelf, Suspicion())
+    assert (life, spent < 15) == (Life.ALIVE, True)
 
 
 async def test_a_holder_that_falls_silent_under_the_watch_is_dead(shelf: Shelf) -> None:
     async with heartbeat(shelf, "s3rs", AWAY):
         await asyncio.sleep(25)
-    assert await is_dead(shelf, "s3rs", AWAY, this_process())
+    known = Suspicion()
+    assert (await watched(shelf, known))[0] is Life.DEAD
+
+
+async def test_two_looks_far_apart_are_enough(shelf: Shelf) -> None:
+    known = Suspicion()
+    assert await look(shelf, "s3rs", HELD, this_process(), known) is Life.SILENT
+    assert known.left == 35
+    await asyncio.sleep(35)
+    assert await look(shelf, "s3rs", HELD, this_process(), known) is Life.DEAD
+
+
+async def test_a_holder_is_never_suspected_for_what_it_held_before(shelf: Shelf) -> None:
+    known = Suspicion()
+    async with heartbeat(shelf, "s3rs", AWAY):
+        assert await look(shelf, "s3rs", HELD, this_process(), known) is Life.SILENT
+    await asyncio.sleep(600)
+    later = replace(HELD, epoch=4)
+    assert await look(shelf, "s3rs", later, this_process(), known) is Life.SILENT
+    async with heartbeat(shelf, "s3rs", AWAY):
+        await asyncio.sleep(1)
+        assert await look(shelf, "s3rs", later, this_process(), known) is Life.ALIVE
+
+
+async def test_no_two_beats_are_alike_even_of_two_passes(shelf: Shelf) -> None:
+    beats = set()
+    for _ in range(3):
+        async with heartbeat(shelf, "s3rs", AWAY):
+            await asyncio.sleep(1)
+        beats.add(shelf.objects[writer_key("s3rs", "01W")].etag)
+    assert len(beats) == 3
 
 
 async def test_the_heart_beats_while_the_block_runs_and_no_longer(shelf: Shelf) -> None:
@@ -202,8 +253,8 @@ async def test_whoever_moves_the_state_under_the_watch_is_judged_anew(register: 
     judged: list[str] = []
     other = replace(AWAY, writer="01X")
 
-    async def dead_then_alive(holder: Claim) -> bool:
-        judged.append(holder.writer)
+    async def dead_then_alive(state: State) -> bool:
+        judged.append(state.claim.writer)
         if len(judged) == 1:
             await take(register, other, dead)
             return True
@@ -216,7 +267,7 @@ async def test_whoever_moves_the_state_under_the_watch_is_judged_anew(register: 
 
 
 async def test_endless_rivals_end_the_taking(register: Register) -> None:
-    async def rival(holder: Claim) -> bool:
+    async def rival(state: State) -> bool:
         await take(register, replace(AWAY, writer=clock.ulid()), nobody_asks, steal=True)
         return True
 
@@ -235,7 +286,7 @@ async def test_what_was_given_back_is_free(register: Register, shelf: Shelf) -> 
     await release(register, AWAY)
     assert claim_of(await register.read()).released
     here = this_process()
-    taken = await take(register, here, lambda holder: is_dead(shelf, "s3rs", holder, here))
+    taken = await take(register, here, partial(_looked, shelf, here))
     assert taken.state.claim == here
 
 
@@ -243,3 +294,7 @@ def claim_of(found: Versioned | None) -> Claim:
     assert found is not None
     assert found.state.claim is not None
     return found.state.claim
+
+
+async def _looked(shelf: Shelf, here: Claim, state: State) -> bool:
+    return await look(shelf, "s3rs", state, here, Suspicion()) is Life.DEAD

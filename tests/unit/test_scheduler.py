@@ -6,13 +6,11 @@ import pytest
 
 from s3rs_async.errors import (
     ConfigError,
-    ConflictError,
     DataError,
-    FencedError,
     UnavailableError,
     UnknownOutcomeError,
 )
-from s3rs_async.scheduler import first_start, next_start, retry_start
+from s3rs_async.scheduler import first_start, next_start, retry_start, rival_start
 
 EVERY = [1.0, 10.0, 60.0, 900.0]
 CHANCES = [0.0, 0.5, 1.0]
@@ -59,10 +57,15 @@ def test_what_must_be_mended_is_tried_less_and_less_often(
     assert waits[-1] == max(every, 600.0)
 
 
-@pytest.mark.parametrize("kind", [ConflictError, FencedError])
-def test_a_table_that_another_process_has_keeps_its_interval(kind: type[Exception]) -> None:
-    assert retry_start(10.0, 0, kind("held"), 0.0) == 10.0
-    assert retry_start(10.0, 30, kind("held"), 1.0) <= 10.5
+@pytest.mark.parametrize("every", EVERY)
+@pytest.mark.parametrize("chance", CHANCES)
+def test_a_table_that_another_process_has_is_tried_when_that_one_would_be_dead(
+    every: float, chance: float
+) -> None:
+    for left in (0.5, 35.0):
+        assert min(every, left) <= rival_start(every, left, chance) <= left + 1
+    assert min(every, 5.0) <= rival_start(every, 0.0, chance) <= 10.0
+    assert rival_start(every, 1e9, chance) == next_start(every, 0.0, chance)
 
 
 def test_very_many_failures_are_no_overflow() -> None:
