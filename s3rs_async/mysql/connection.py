@@ -9,9 +9,10 @@ connection closed first, since the rest would have to be read otherwise; then th
 stop by a second connection. Neither hides the error that was the cause.
 
 Within `open_source` a session that ends in order leaves its connection, set up as it is, to the
-next one: for a minute at most, and never after anything but SELECT and SHOW. Such a connection may
-have been lost meanwhile. Then its first statement, of which nothing was read, is sent again on a
-fresh one; any other loss is the caller's to know.
+next one: for an hour at most, so that passes a quarter of an hour apart need not set it up again,
+and never after anything but SELECT and SHOW. Such a connection may have been lost meanwhile. Then
+its first statement, of which nothing was read, is sent again on a fresh one; any other loss is the
+caller's to know.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from .wire import Cutter, Packets
 _KILL_SECONDS = 5.0
 _IDLE_SECONDS = 0.05
 _MOST_KEPT = 4
-_KEPT_SECONDS = 60.0
+_KEPT_SECONDS = 3600.0
 # A position can be a date that no calendar has, and must stay comparable: hence the SQL mode.
 _SETTINGS = (
     "SET time_zone='+00:00', sql_mode='ALLOW_INVALID_DATES', net_write_timeout=3600, "

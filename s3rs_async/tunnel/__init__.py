@@ -14,12 +14,13 @@ loaded by the first way that is asked for: without a tunnel nothing of it is in 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..errors import Error, UnavailableError
+from ..flow import together
 
 if TYPE_CHECKING:
     from ..config import TunnelConfig
@@ -39,13 +40,12 @@ class Address:
 @asynccontextmanager
 async def open_bastions() -> AsyncIterator[Bastions]:
     """No bastion yet; every one that was opened within is closed at the end."""
-    with _as_itself():
-        async with asyncio.TaskGroup() as tasks:
-            bastions = Bastions(tasks)
-            try:
-                yield bastions
-            finally:
-                await bastions._close()  # noqa: SLF001 - one module, one owner
+    async with together() as tasks:
+        bastions = Bastions(tasks)
+        try:
+            yield bastions
+        finally:
+            await bastions._close()  # noqa: SLF001 - one module, one owner
 
 
 class Bastions:
@@ -136,13 +136,3 @@ def _lost(tunnel: TunnelConfig) -> Error:
         bastion=tunnel.place,
         hint="it is opened again at the next attempt",
     )
-
-
-@contextmanager
-def _as_itself() -> Iterator[None]:
-    """What fails within is raised as itself, not as a group."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        first = group.exceptions[0]
-        raise first from first.__cause__
