@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .commit import State
@@ -98,17 +98,9 @@ async def standing(
         return (await _read(store, [layout]))[0]
 
 
-async def _read(store: Store, layouts: Iterable[Layout]) -> list[Standing]:
-    places = asyncio.Semaphore(_AT_ONCE)
-
-    async def one(layout: Layout) -> Standing:
-        async with places:
-            stored = await store.get(layout.state)
-        return _judged(layout, stored.body if stored is not None else None)
-
-    async with together() as tasks:
-        reading = [tasks.create_task(one(layout), name=layout.state) for layout in layouts]
-    return [task.result() for task in reading]
+async def _read(store: Store, layouts: Sequence[Layout]) -> list[Standing]:
+    bodies = await _bodies(store, [layout.state for layout in layouts])
+    return [_judged(layout, body) for layout, body in zip(layouts, bodies, strict=True)]
 
 
 async def _everything(store: Store, prefix: str) -> list[Standing]:
@@ -116,17 +108,23 @@ async def _everything(store: Store, prefix: str) -> list[Standing]:
     folders = [each async for each in store.folders(root(prefix)) if not _is_aside(each, prefix)]
     for _ in range(_LEVELS):
         folders = [inner for each in folders async for inner in store.folders(each)]
+    keys = [f"{folder}state.json" for folder in folders]
+    bodies = zip(keys, await _bodies(store, keys), strict=True)
+    found = [_own(prefix, key, body) for key, body in bodies if body is not None]
+    return sorted(found, key=lambda each: (each.pipeline, each.source, each.table))
+
+
+async def _bodies(store: Store, keys: Sequence[str]) -> list[bytes | None]:
     places = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(key: str) -> Standing | None:
+    async def one(key: str) -> bytes | None:
         async with places:
             stored = await store.get(key)
-        return _own(prefix, key, stored.body) if stored is not None else None
+        return stored.body if stored is not None else None
 
     async with together() as tasks:
-        reading = [tasks.create_task(one(f"{each}state.json"), name=each) for each in folders]
-    found = [result for task in reading if (result := task.result()) is not None]
-    return sorted(found, key=lambda each: (each.pipeline, each.source, each.table))
+        reading = [tasks.create_task(one(key), name=key) for key in keys]
+    return [task.result() for task in reading]
 
 
 def _is_aside(folder: str, prefix: str) -> bool:

@@ -345,5 +345,5 @@ def _on_top(target: TargetId, rows: int) -> ConfigError:
         target=str(target),
         rows=rows,
         hint="the table was loaded another way before: go back to that (cdc_strategy, apply), or"
-        " give it another target_name",
+        " read it in another pipeline, into another target_name",
     )

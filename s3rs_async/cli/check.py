@@ -41,13 +41,7 @@ def validate(output: str, config: Path | None) -> int:
 
 
 @click.command()
-@click.option(
-    "-p",
-    "--pipeline",
-    "names",
-    multiple=True,
-    help="Name or YAML file; may be repeated. Default: every pipeline there is.",
-)
+@options.pipelines
 @options.output_format
 @options.config_folder
 def doctor(names: tuple[str, ...], output: str, config: Path | None) -> int:

@@ -10,15 +10,7 @@ from . import options
 
 
 @click.command()
-@click.option(
-    "-p",
-    "--pipeline",
-    "names",
-    multiple=True,
-    envvar="S3RS_PIPELINES",
-    show_envvar=True,
-    help="Name or YAML file; may be repeated. Default: every pipeline there is.",
-)
+@options.pipelines
 @options.side_by_side
 @click.option(
     "--drain",

@@ -26,6 +26,15 @@ config_folder = click.option(
     show_envvar=True,
     help="Folder of connections.yml and pipelines/; default: config, else the environment.",
 )
+pipelines = click.option(
+    "-p",
+    "--pipeline",
+    "names",
+    multiple=True,
+    envvar="S3RS_PIPELINES",
+    show_envvar=True,
+    help="Name or YAML file; may be repeated. Default: every pipeline there is.",
+)
 output_format = click.option(
     "-o",
     "--output",

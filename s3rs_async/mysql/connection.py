@@ -211,8 +211,12 @@ class Session:
             self.server_id = uuid[0][1]
         self.unchanged = True
 
-    async def query(self, sql: str) -> list[tuple[Cell, ...]]:
-        """A small result whole, every value as the server's text; [] for what has no result."""
+    async def query(self, sql: str, *, torn: bool = False) -> list[tuple[Cell, ...]]:
+        """A small result whole, every value as the server's text; [] for what has no result.
+
+        With `torn` a text may end within a character, and shows a mark in its place.
+        """
+        errors = "replace" if torn else "strict"
         rows: list[tuple[Cell, ...]] = []
         async with contextlib.aclosing(self.stream(sql)) as stream:
             async for packets in stream:
@@ -220,7 +224,8 @@ class Session:
                 ends = [*packets.starts[1:].tolist(), packets.end]
                 for start, end in zip(packets.starts.tolist(), ends, strict=True):
                     cells = wire.cells(data, start, end)
-                    rows.append(tuple(None if cell is None else cell.decode() for cell in cells))
+                    texts = (None if cell is None else cell.decode(errors=errors) for cell in cells)
+                    rows.append(tuple(texts))
         return rows
 
     async def stream(self, sql: str) -> AsyncGenerator[Packets, None]:

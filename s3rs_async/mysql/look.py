@@ -28,10 +28,13 @@ def moment(shown: str | None) -> dt.datetime:
 
 
 async def work(session: Session, at: dt.datetime) -> Poll | None:
-    """What is under way, seen after the clock was read; None without the privilege to see it."""
+    """What is under way, seen after the clock was read; None without the privilege to see it.
+
+    The server shows a hundred bytes of each statement and cuts them as they fall.
+    """
     threads = [
         Thread(int(row[0] or 0), row[1] or "", row[4] or "", _count(row[5]))
-        for row in await session.query("SHOW PROCESSLIST")
+        for row in await session.query("SHOW PROCESSLIST", torn=True)
     ]
     try:
         rows = await session.query(sql.TRANSACTIONS)

@@ -261,8 +261,8 @@ def check_position(plan: ReadPlan, position: Position | None) -> None:
             "the table was read in another way until now, and its position does not fit this one",
             table=str(plan.source.name),
             strategy=plan.strategy,
-            hint="set cdc_strategy, cdc_timestamp_column and cdc_id_column as they were, or begin "
-            "anew with a full refresh",
+            hint="set cdc_strategy, cdc_timestamp_column and cdc_id_column as they were, or read "
+            "the table in another pipeline, into another target_name",
         )
 
 

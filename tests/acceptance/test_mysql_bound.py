@@ -57,6 +57,20 @@ async def test_on_a_quiet_server_the_bound_is_proven_and_three_seconds_old(
     assert dt.datetime.fromisoformat(bound.server_time) - hi == dt.timedelta(seconds=3)
 
 
+@pytest.mark.parametrize("before", [0, 1])
+async def test_a_statement_that_the_server_shows_cut_within_a_character_is_no_hindrance(
+    before: int, source: Source, run: Run, other: Run
+) -> None:
+    run(STAMPED.format("TIMESTAMP"))
+    plan = await plan_of(source)
+    text = f"SELECT SLEEP(1.5), '{'x' * before}{'é' * 60}'"
+    slow = threading.Thread(target=other, args=(text,))
+    slow.start()
+    bound = await fix_bound(source, plan)
+    slow.join()
+    assert bound.proof is Proof.PROVEN
+
+
 async def test_a_row_committed_late_is_not_lost(source: Source, run: Run, other: Run) -> None:
     run(STAMPED.format("TIMESTAMP"))
     plan = await plan_of(source)
