@@ -13,7 +13,7 @@ committed at the next start.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -54,40 +54,49 @@ class Terms:
 async def run(connections: Connections, pipelines: Sequence[Pipeline], terms: Terms) -> ExitCode:
     """Run until a signal; OK when everything under way came to its end in time."""
     _check(connections, pipelines)
-    each, stop, metrics = share(terms.memory, terms.parallel), Stop(), Metrics()
+    each, stop, drained = share(terms.memory, terms.parallel), Stop(), False
     jobs = [job_of(pipeline) for pipeline in pipelines]
     with two_signals(stop):
         try:
-            async with open_ends(connections, jobs) as ends, together() as helpers:
-                world = _World(ends, stop, metrics, asyncio.Semaphore(terms.parallel))
-                for pipeline in pipelines:
-                    for entry in pipeline.entries:
-                        metrics.watch(pipeline.name, str(entry.spec.table))
-                for name, source in ends.sources.items():
-                    world.lookouts[name] = Lookout(source)
+            async with open_ends(connections, jobs) as ends:
+                lookouts = {name: Lookout(source) for name, source in ends.sources.items()}
+                places = asyncio.Semaphore(terms.parallel)
+                world = _World(ends, stop, Metrics(), places, lookouts)
                 tables = [
-                    _Table(world, ends.line(job, each, stop, world.lookouts[job.source]), entry)
+                    _Table(world, ends.line(job, each, stop, lookouts[job.source]), entry)
                     for pipeline, job in zip(pipelines, jobs, strict=True)
                     for entry in pipeline.entries
                 ]
                 _check_targets(tables)
-                async with serving(terms.listen, metrics, world.unready) as address:
-                    log.info("daemon started", listen=address, tables=len(tables))
-                    background = [
-                        helpers.create_task(lookout.run(), name=f"lookout {name}")
-                        for name, lookout in world.lookouts.items()
-                    ]
-                    background.append(helpers.create_task(world.watch(), name="gauges"))
-                    drained = await _until_told(connections, world, tables, terms.drain)
-                    for task in background:
-                        task.cancel()
+                drained = await _live(connections, world, tables, terms)
         except asyncio.CancelledError:
             if stop.signal is None:
                 raise  # not by our second signal
-            drained = False
     notify("STOPPING=1")
     log.info("daemon stopped", drained=drained)
     return ExitCode.OK if drained else stop.exit_code or ExitCode.TERMINATED
+
+
+async def _live(
+    connections: Connections, world: _World, tables: Sequence[_Table], terms: Terms
+) -> bool:
+    """Answer whoever asks, keep the lookouts going, and see to the tables until told to stop."""
+    for table in tables:
+        world.metrics.watch(table.line.pipeline, str(table.entry.spec.table))
+    async with (
+        together() as background,
+        serving(terms.listen, world.metrics, world.unready) as address,
+    ):
+        log.info("daemon started", listen=address, tables=len(tables))
+        going = [
+            background.create_task(lookout.run(), name=f"lookout {name}")
+            for name, lookout in world.lookouts.items()
+        ]
+        going.append(background.create_task(world.watch(), name="gauges"))
+        drained = await _until_told(connections, world, tables, terms.drain)
+        for task in going:
+            task.cancel()
+    return drained
 
 
 def _check(connections: Connections, pipelines: Sequence[Pipeline]) -> None:
@@ -184,7 +193,7 @@ class _World:
     stop: Stop
     metrics: Metrics
     places: asyncio.Semaphore
-    lookouts: dict[str, Lookout] = field(default_factory=dict)
+    lookouts: Mapping[str, Lookout]
     store_trouble: Error | None = None
     started: bool = False
     running: int = 0
