@@ -6,6 +6,7 @@ without a server is judged here. No message quotes what was written.
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
 import zoneinfo
@@ -22,7 +23,7 @@ from ..model import Strategy, TableName
 _DURATION = re.compile(r"-?(?:\d+(?:\.\d+)?(?:ns|us|µs|μs|ms|s|m|h|d|w))+", re.ASCII)
 _NUMBER = re.compile(r"[-+]?[0-9.]+", re.ASCII)
 _DURATION_HINT = "write it as 90s, 15m or 1h30m"
-_OFFSET = re.compile(r"[+-](?:[01]?\d|2[0-3]):[0-5]\d", re.ASCII)
+_OFFSET = re.compile(r"([+-])([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 _PIPELINE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
@@ -51,20 +52,24 @@ def _not_too_often(seconds: float) -> float:
     return seconds
 
 
+def zone_of(text: str) -> dt.tzinfo | None:
+    """The zone of an offset (`+08:00`) or of an IANA name; None for anything else."""
+    try:
+        if offset := _OFFSET.fullmatch(text):
+            sign = -1 if offset[1] == "-" else 1
+            span = dt.timedelta(hours=int(offset[2]), minutes=int(offset[3]))
+            return dt.timezone(sign * span)
+        return zoneinfo.ZoneInfo(text)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder, in tzdata
+        return None
+
+
 def _zone(text: str) -> str:
-    if not _OFFSET.fullmatch(text) and not _is_known(text):
+    if zone_of(text) is None:
         raise _wrong(
             "unknown time zone", "an offset such as +08:00, or an IANA name such as Europe/Berlin"
         )
     return text
-
-
-def _is_known(zone: str) -> bool:
-    try:
-        zoneinfo.ZoneInfo(zone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder, in tzdata
-        return False
-    return True
 
 
 def _strategy(value: object) -> object:

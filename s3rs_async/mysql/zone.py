@@ -12,14 +12,12 @@ Clocks are set at a quarter of an hour of UTC, and by three hours at most.
 from __future__ import annotations
 
 import datetime as dt
-import re
-import zoneinfo
 
+from ..config.values import zone_of
 from ..errors import ConfigError
 
 _QUARTER = dt.timedelta(minutes=15)
 _REACH = 12  # quarters: three hours
-_OFFSET = re.compile(r"([+-])(\d{1,2}):([0-5]\d)", re.ASCII)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -58,17 +56,14 @@ def greatest(
 
 def named(text: str) -> dt.tzinfo:
     """A zone by its offset (`+08:00`) or IANA name; ConfigError for anything else."""
-    if offset := _OFFSET.fullmatch(text):
-        sign = -1 if offset[1] == "-" else 1
-        return dt.timezone(sign * dt.timedelta(hours=int(offset[2]), minutes=int(offset[3])))
-    try:
-        return zoneinfo.ZoneInfo(text)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
+    zone = zone_of(text)
+    if zone is None:
         raise ConfigError(
             "unknown time zone",
             cursor_time_zone=text,
             hint="an offset such as +08:00, or an IANA name such as Europe/Berlin",
-        ) from error
+        )
+    return zone
 
 
 def walls(zone: dt.tzinfo, instants: list[dt.datetime]) -> list[dt.datetime]:

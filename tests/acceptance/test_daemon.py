@@ -276,3 +276,27 @@ def test_the_units_options_are_the_daemons(cli: Cli) -> None:
     told = cli.run("daemon", "--help", env={"COLUMNS": "200"}).does().out
     for option in re.findall(r"(?<!\S)--?[a-z][a-z-]*", f"{line} {more}"):
         assert re.search(rf"(^|\s){option}[\s,]", told), option
+
+
+def test_ten_sources_at_once_half_of_them_through_the_bastion(cli: Cli) -> None:
+    plain = cli.box.connections["sources"]["mysql"]
+    tunnel = cli.box.connections["targets"]["standin"]["tunnel"]
+    behind = {**plain, "host": "mysql.sandbox.internal", "port": 3306, "tunnel": tunnel}
+    connections = cli.connections()
+    connections["sources"] = {f"s{n}": behind if n % 2 else plain for n in range(10)}
+    config = cli.written(json.dumps(connections))
+    (config / "pipelines").mkdir()
+    for number in range(10):
+        make_notes(cli, f"notes{number}")
+        tables = {f"{cli.database}.notes{number}": {"every": "1s"}}
+        tree = {"source": f"s{number}", "target": "standin", "tables": tables}
+        (config / "pipelines" / f"p{number}.yml").write_text(json.dumps(tree))
+    with running(cli, config) as daemon:
+        for number in range(10):
+            daemon.passed(1, f"notes{number}")
+        assert daemon.figures.values("s3rs_source_up") == [1.0] * 10
+        assert daemon.figures.values("s3rs_tunnel_up") == [1.0]  # one SSH connection for all
+        assert daemon.passes("failed", "notes0") == 0
+        assert daemon.end() == 0
+    for number in range(10):
+        cli.is_equal(f"notes{number}")
