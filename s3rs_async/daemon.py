@@ -30,9 +30,9 @@ from .pipeline import bring_forward, failed
 from .report import Meter, Outcome, TableReport
 from .s3.canary import ensure_conditions
 from .s3.ownership import Suspicion
-from .service import Ends, Stop, job_of, open_ends, two_signals
+from .service import Ends, Stop, check_targets, job_of, open_ends, two_signals
 from .staging import share
-from .sync import Line, Passed, Plan, Request, target_id
+from .sync import Line, Passed, Plan, Request
 
 log = structlog.get_logger()
 
@@ -54,8 +54,9 @@ class Terms:
 async def run(connections: Connections, pipelines: Sequence[Pipeline], terms: Terms) -> ExitCode:
     """Run until a signal; OK when everything under way came to its end in time."""
     _check(connections, pipelines)
-    each, stop, drained = share(terms.memory, terms.parallel), Stop(), False
     jobs = [job_of(pipeline) for pipeline in pipelines]
+    check_targets(connections, jobs)
+    each, stop, drained = share(terms.memory, terms.parallel), Stop(), False
     with two_signals(stop):
         try:
             async with open_ends(connections, jobs) as ends:
@@ -67,7 +68,6 @@ async def run(connections: Connections, pipelines: Sequence[Pipeline], terms: Te
                     for pipeline, job in zip(pipelines, jobs, strict=True)
                     for entry in pipeline.entries
                 ]
-                _check_targets(tables)
                 drained = await _live(connections, world, tables, terms)
         except asyncio.CancelledError:
             if stop.signal is None:
@@ -88,6 +88,7 @@ async def _live(
         serving(terms.listen, world.metrics, world.unready) as address,
     ):
         log.info("daemon started", listen=address, tables=len(tables))
+        notify("READY=1", f"STATUS={len(tables)} tables")  # what is away must not fail the start
         going = [
             background.create_task(lookout.run(), name=f"lookout {name}")
             for name, lookout in world.lookouts.items()
@@ -113,22 +114,6 @@ def _check(connections: Connections, pipelines: Sequence[Pipeline]) -> None:
             )
 
 
-def _check_targets(tables: Sequence[_Table]) -> None:
-    """Refuse two tables that go to one target table: their rows would replace each other's."""
-    fed: dict[str, _Table] = {}
-    for table in tables:
-        target = target_id(table.line, table.entry.spec)
-        other = fed.setdefault(str(target).lower(), table)  # redshift ignores case
-        if other is not table:
-            raise ConfigError(
-                "two tables go to one target table",
-                target=str(target),
-                first=f"{other.line.pipeline} {other.entry.spec.table}",
-                second=f"{table.line.pipeline} {table.entry.spec.table}",
-                hint="give one of them a target_name of its own",
-            )
-
-
 async def _until_told(
     connections: Connections, world: _World, tables: Sequence[_Table], drain: float
 ) -> bool:
@@ -136,7 +121,6 @@ async def _until_told(
     if not await _proven(connections, world):
         return True
     world.started = True
-    notify("READY=1", f"STATUS={len(tables)} tables")
     limit = asyncio.timeout(None)
     try:
         async with limit, together() as tasks:

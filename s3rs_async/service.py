@@ -143,6 +143,7 @@ async def open_ends(connections: Connections, jobs: Sequence[Job]) -> AsyncItera
 async def sync(connections: Connections, ask: Ask, watch: Watch | None = None) -> End:
     """Bring every asked table forward once, some of them side by side."""
     job, each, stop = resolve(connections, ask), share(ask.memory, ask.parallel), Stop()
+    check_targets(connections, [job])
     wanted = [(Request(spec, ask.extract, ask.load, ask.limit), Meter()) for spec in job.specs]
     live = [(str(request.spec.table), meter) for request, meter in wanted]
     started, since = clock.utc_now(), clock.seconds()
@@ -196,6 +197,25 @@ def resolve(connections: Connections, ask: Ask) -> Job:
     tables = dict.fromkeys(TableName.parse(table) for _, _, table in scoped)
     specs = tuple(TableSpec(table) for table in tables)
     return Job(f"adhoc.{source}.{target}", source, target, specs)
+
+
+def check_targets(connections: Connections, jobs: Sequence[Job]) -> None:
+    """Refuse two tables that go to one target table: their rows would replace each other's."""
+    fed: dict[str, str] = {}
+    for job in jobs:
+        schema = connections.targets[job.target].table_schema
+        for spec in job.specs:
+            target = f"{job.target}.{spec.lands_in(schema)}"
+            table = f"{job.pipeline} {spec.table}"
+            first = fed.setdefault(target.lower(), table)  # redshift ignores case
+            if first != table:
+                raise ConfigError(
+                    "two tables go to one target table",
+                    target=target,
+                    first=first,
+                    second=table,
+                    hint="give one of them a target_name of its own, in a pipeline",
+                )
 
 
 def job_of(pipeline: Pipeline) -> Job:

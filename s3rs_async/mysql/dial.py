@@ -79,13 +79,26 @@ async def dial(config: SourceConfig, address: Address, facts: dict[str, str]) ->
     try:
         with translated(host=config.host, port=config.port, **facts):
             async with asyncio.timeout(CONNECT_SECONDS):
-                await connection._connect()  # noqa: SLF001 - the driver's own connect() leaks
+                await _connected(connection)
         _keep_alive(connection)
     except BaseException:
         drop(connection)
         raise
     connection._reader._limit = BUFFER  # noqa: SLF001 - where back-pressure begins
     return connection
+
+
+async def _connected(connection: Connection) -> None:
+    """Connect; a cancellation that the driver lost on the way is not lost.
+
+    It waits by `asyncio.wait_for`, which before Python 3.12 forgets that it was cancelled where
+    what it waited for came at the same moment.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    await connection._connect()  # noqa: SLF001 - the driver's own connect() leaks
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
 
 
 def check_driver() -> None:

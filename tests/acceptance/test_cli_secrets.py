@@ -44,7 +44,7 @@ def crashed(cli: Cli, module: str, name: str, *more: str) -> subprocess.Complete
 
 def test_a_bug_has_its_traceback_and_no_secret(cli: Cli) -> None:
     make_notes(cli)
-    in_table = crashed(cli, "service", "sync_table")
+    in_table = crashed(cli, "pipeline", "sync_table")
     assert in_table.returncode == 1
     assert "Traceback" in in_table.stderr
     assert "RuntimeError: a bug of ours" in in_table.stderr

@@ -75,12 +75,14 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def running(cli: Cli, config: Path, *args: str) -> Iterator[Daemon]:
+def running(
+    cli: Cli, config: Path, *args: str, env: dict[str, str] | None = None
+) -> Iterator[Daemon]:
     """A daemon for the configuration's pipelines; no secret is in its log."""
     log = cli.folder / "daemon.log"
     command = ["daemon", "--listen", "127.0.0.1:0", *args]
     with log.open("wb") as output:
-        process = cli.start(*command, config=config, stdout=output, stderr=output)
+        process = cli.start(*command, config=config, env=env, stdout=output, stderr=output)
     daemon = Daemon(cli, process, log)
     try:
         daemon.until(
@@ -295,8 +297,28 @@ def test_ten_sources_at_once_half_of_them_through_the_bastion(cli: Cli) -> None:
         for number in range(10):
             daemon.passed(1, f"notes{number}")
         assert daemon.figures.values("s3rs_source_up") == [1.0] * 10
-        assert daemon.figures.values("s3rs_tunnel_up") == [1.0]  # one SSH connection for all
+        one = [1.0]  # SSH connection for all of them
+        daemon.until(lambda: daemon.figures.values("s3rs_tunnel_up") == one, "the tunnel is up")
         assert daemon.passes("failed", "notes0") == 0
         assert daemon.end() == 0
     for number in range(10):
         cli.is_equal(f"notes{number}")
+
+
+def test_the_service_manager_is_told_of_start_life_and_end(cli: Cli, tmp_path: Path) -> None:
+    make_notes(cli)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(WITHIN)
+        env = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000000"}
+        with running(cli, cli.pipeline({"notes": {}}), env=env) as daemon:
+            assert manager.recv(1000) == b"READY=1\nSTATUS=1 tables"
+            assert {manager.recv(1000) for _ in range(3)} == {b"WATCHDOG=1"}
+            assert daemon.end() == 0
+            manager.settimeout(0.1)
+            said = [manager.recv(1000)]
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    said.append(manager.recv(1000))
+    assert b"STOPPING=1\nSTATUS=draining" in said
+    assert said[-1] == b"STOPPING=1"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
 
+from s3rs_async.config import SourceConfig
 from s3rs_async.errors import UnavailableError
 from s3rs_async.mysql.border import translated
 from s3rs_async.mysql.connection import Session
+from s3rs_async.mysql.dial import Connection, dial
 from s3rs_async.mysql.wire import Cutter
+from s3rs_async.tunnel import Address
 
 ROW = b"\x02\0\0\x03\x011"
 
@@ -38,3 +42,32 @@ async def test_an_error_packet_behind_which_nothing_comes_is_found() -> None:
     wire._reader.feed_data(ROW + len(body).to_bytes(3, "little") + b"\x04" + body)
     with pytest.raises(UnavailableError, match="killed"):
         await session._fill(cutter)
+
+
+async def test_a_cancellation_that_the_driver_forgets_ends_the_connecting_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def forgetful(_: Connection) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(5)
+
+    monkeypatch.setattr(Connection, "_connect", forgetful)
+    config = SourceConfig(host="nowhere", user="x", tls="off")
+    connecting = asyncio.get_running_loop().create_task(dial(config, Address("nowhere", 1), {}))
+    await asyncio.sleep(1)
+    connecting.cancel()
+    await asyncio.wait([connecting])
+    assert connecting.cancelled()
+
+
+async def test_a_time_out_that_the_driver_forgets_is_one_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def forgetful(_: Connection) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(50)
+
+    monkeypatch.setattr(Connection, "_connect", forgetful)
+    config = SourceConfig(host="nowhere", user="x", tls="off")
+    with pytest.raises(UnavailableError):
+        await dial(config, Address("nowhere", 1), {})

@@ -292,4 +292,4 @@ def test_a_position_of_another_way_of_reading_is_refused(
         return
     with pytest.raises(ConfigError, match="does not fit") as caught:
         Walk(plan(**asked), position, bound)
-    assert "full refresh" in caught.value.hint
+    assert "another pipeline" in caught.value.hint
