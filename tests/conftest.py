@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _UNIT = Path(__file__).parent / "unit"
+_DAEMON = Path(__file__).parent / "daemon"
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
@@ -94,6 +95,11 @@ def pytest_asyncio_loop_factories(
     """Virtual time for unit tests, the real loop for the others."""
     virtual = _UNIT in item.path.parents
     return {"virtual": VirtualTimeLoop} if virtual else {"real": asyncio.new_event_loop}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones, which mostly wait, go first: at the end they would wait alone."""
+    items.sort(key=lambda item: _DAEMON not in item.path.parents)
 
 
 @pytest.fixture(autouse=True)
