@@ -36,7 +36,7 @@ from .sync import Line, Passed, Plan, Request
 
 log = structlog.get_logger()
 
-_GAUGES_SECONDS = 5.0
+_GAUGES_SECONDS = 1.0
 _STORE_TRIES_SECONDS = 30.0
 _SOURCE_LOOK_SECONDS = 2.0
 

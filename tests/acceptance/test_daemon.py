@@ -138,6 +138,7 @@ def test_healthz_readyz_and_the_log_tell_of_a_source_that_is_not_there_at_start(
         daemon.passed(2)
         daemon.until(lambda: daemon.passes("failed", "gone") > 0, "the other fails")
         assert daemon.get("/healthz") == (200, "ok\n")
+        daemon.until(lambda: 0 in daemon.figures.values("s3rs_source_up"), "it is seen")
         code, words = daemon.get("/readyz")
         assert (code, words.startswith("source away: the source cannot be reached")) == (503, True)
         assert daemon.figures.sum("s3rs_source_up", source="away") == 0
