@@ -93,7 +93,6 @@ FAMILIES: Final = (
     Family("s3rs_bound_lag_seconds", "How far the bound was behind MySQL's clock.", ("source",)),
     Family("s3rs_source_up", "1 while a source answers, else 0.", ("source",)),
     Family("s3rs_tunnel_up", "1 while a tunnel stands, else 0.", ("bastion",)),
-    Family("s3rs_tunnel_openings_total", "Times that a tunnel was opened.", ("bastion",)),
     Family("s3rs_tables_running", "Tables whose pass is under way."),
     Family("s3rs_tables_waiting", "Tables that are due and wait for their turn."),
 )
@@ -182,10 +181,6 @@ class Metrics:
     def tunnel_up(self, bastion: str, up: bool | None) -> None:  # noqa: FBT001 - the figure itself
         """Whether the tunnel by a bastion stands; None when none is wanted."""
         self._figures.put(up, "s3rs_tunnel_up", bastion)
-
-    def tunnel_opened(self, bastion: str) -> None:
-        """A tunnel was opened: one that comes and goes between two scrapes is seen by this."""
-        self._figures.add(1, "s3rs_tunnel_openings_total", bastion)
 
     def running(self, count: int) -> None:
         """Tables whose pass is under way."""

@@ -71,7 +71,6 @@ def everything() -> Metrics:
     metrics.bound_lag("mysql1", 0.5)
     metrics.source_up("mysql1", up=True)
     metrics.tunnel_up("bastion1", up=False)
-    metrics.tunnel_opened("bastion1")
     metrics.running(1)
     metrics.waiting(2)
     return metrics

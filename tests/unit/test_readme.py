@@ -16,6 +16,7 @@ from s3rs_async.config import (
 from s3rs_async.config.connections import _ENVIRONMENT
 from s3rs_async.config.tables import KeySettings, TableSettings
 from s3rs_async.errors import ExitCode
+from s3rs_async.metrics import FAMILIES
 from s3rs_async.model import TableKeys, TableName, TableSpec
 
 ROOT = Path(__file__).parents[2]
@@ -110,3 +111,12 @@ def test_the_readme_names_every_exit_code() -> None:
         for code in cell.split(",")
     }
     assert named == {int(code) for code in ExitCode}
+
+
+def test_the_readme_names_every_metric_by_its_name() -> None:
+    there = {family.name for family in FAMILIES} | {"s3rs_pass_seconds"}
+
+    named = set(re.findall(r"\bs3rs_[a-z_]*[a-z](?=\{|`)", README)) - {"s3rs_async", "s3rs_meta"}
+
+    assert named <= there
+    assert there == named
