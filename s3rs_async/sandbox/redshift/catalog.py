@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .faults import RedshiftError
 
 _OLDEST = 170_000
+_PARTS = ("standin", "tables", "functions", "catalogue")
 
 COLUMNS_SQL = """
 SELECT a.attname, t.typname, a.atttypmod, a.attnotnull, a.attidentity <> '', a.atthasdef,
@@ -104,7 +105,8 @@ async def _prepare(socket: str, user: str, database: str) -> None:
 
 
 async def _install(socket: str, database: str) -> None:
-    sql = importlib.resources.files(__package__).joinpath("catalog.sql").read_text("utf-8")
+    folder = importlib.resources.files(__package__).joinpath("sql")
+    sql = "\n".join(folder.joinpath(f"{name}.sql").read_text("utf-8") for name in _PARTS)
     admin = await asyncpg.connect(host=socket, user="postgres", database=database)
     try:
         if not await admin.fetchval("SELECT to_regnamespace('pg_standin')"):

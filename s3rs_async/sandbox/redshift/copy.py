@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .faults import RedshiftError, not_emulated, syntax_error
-from .rules import COLUMNAR_OPTIONS, leader_error
+from .scan import leader_error
 from .tokens import Cursor, Statement
 
 _FORMATS = ("PARQUET", "ORC", "CSV", "JSON", "AVRO", "SHAPEFILE", "FIXEDWIDTH", "DELIMITER")
@@ -56,6 +56,22 @@ _BARE = frozenset(
     ]
 )
 _NUMBERED = frozenset({"MAXERROR", "IGNOREHEADER", "COMPROWS"})
+
+_COLUMNAR = frozenset(
+    [
+        "IAM_ROLE",
+        "CREDENTIALS",
+        "ACCESS_KEY_ID",
+        "SECRET_ACCESS_KEY",
+        "SESSION_TOKEN",
+        "STATUPDATE",
+        "MANIFEST",
+        "ACCEPTINVCHARS",
+        "FILLRECORD",
+        "EXPLICIT_IDS",
+        "SERIALIZETOJSON",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +146,7 @@ def _options(cursor: Cursor) -> tuple[str, str, frozenset[str]]:
 def _check(kind: str, options: frozenset[str]) -> None:
     if kind != "PARQUET":
         raise not_emulated(f"COPY of {kind or 'delimited text'}")
-    for word in sorted(options - COLUMNAR_OPTIONS):
+    for word in sorted(options - _COLUMNAR):
         message = f"{word} argument is not supported for PARQUET based COPY"
         raise RedshiftError(message, "0A000", rule="4")
     if "ACCEPTINVCHARS" in options:

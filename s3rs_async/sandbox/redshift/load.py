@@ -9,6 +9,7 @@ and a vanished client all stop it at once; in each case the client's transaction
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,9 +18,10 @@ import pyarrow as pa
 
 from . import parquet
 from .catalog import COLUMNS_SQL, Load
+from .columns import Column
 from .faults import RedshiftError, Report, Spot
 from .pgcopy import HEADER, TRAILER
-from .rules import Column, cancelled
+from .scan import cancelled
 from .tokens import dotted, literal, quoted
 
 if TYPE_CHECKING:
@@ -125,10 +127,15 @@ class Loader:
     ) -> AsyncIterator[tuple[int, memoryview]]:
         """The pieces, each decoded in a thread while the one before is being sent."""
         loop = asyncio.get_running_loop()
-        coming = loop.run_in_executor(None, next, pieces, None)
+        session = contextvars.copy_context()  # its switches hold in the thread too
+
+        def following() -> tuple[int, memoryview] | None:
+            return session.run(lambda: next(pieces, None))
+
+        coming = loop.run_in_executor(None, following)
         coming.add_done_callback(_forget)
         while (piece := await coming) is not None:
-            coming = loop.run_in_executor(None, next, pieces, None)
+            coming = loop.run_in_executor(None, following)
             coming.add_done_callback(_forget)
             yield piece
 

@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from . import rules
+from . import scan
+from .columns import FITS, Column
 from .faults import RedshiftError, Report
 from .pgcopy import encode, pieces
-from .rules import TYPES, Column
 
 BATCH_ROWS = 16_384
 _SUPER_LIMIT = 65_535
@@ -47,7 +47,7 @@ def _leaves(schema: pq.ParquetSchema) -> dict[str, pq.ColumnSchema]:
 
 
 def _fits(column: Column, leaf: pq.ColumnSchema | None, kind: pa.DataType) -> bool:
-    rule = TYPES.get(column.type)
+    rule = FITS.get(column.type)
     return rule is not None and leaf is not None and rule[1](column, leaf.physical_type, kind)
 
 
@@ -56,7 +56,7 @@ def check_schema(parquet: pq.ParquetFile, target: Target, uri: str) -> None:
     schema, columns = parquet.schema_arrow, target.columns
     found, wanted = len(schema), len(columns)
     if found != wanted and not ("FILLRECORD" in target.options and found < wanted):
-        raise rules.count_mismatch(wanted, found, uri, target.region)
+        raise scan.count_mismatch(wanted, found, uri, target.region)
     leaves = _leaves(parquet.schema)
     for index, (column, field) in enumerate(zip(columns, schema, strict=False)):
         if column.type == "jsonb":
@@ -67,7 +67,7 @@ def check_schema(parquet: pq.ParquetFile, target: Target, uri: str) -> None:
         leaf = None if pa.types.is_nested(field.type) else leaves[field.name]
         if not _fits(column, leaf, field.type):
             shape = _shape(field, leaf, index)
-            raise rules.type_mismatch(column, uri, target.region, shape)
+            raise scan.type_mismatch(column, uri, target.region, shape)
 
 
 def _longest(array: pa.Array, limit: int) -> tuple[int, str] | None:
@@ -82,17 +82,17 @@ def _longest(array: pa.Array, limit: int) -> tuple[int, str] | None:
 
 def _text(column: Column, array: pa.Array, uri: str, region: str) -> pa.Array:
     if column.length and (found := _longest(array, column.length)):
-        raise rules.too_long(column, found[0], uri, region, found[1])
+        raise scan.too_long(column, found[0], uri, region, found[1])
     if column.type == "bpchar":
         wide = pc.not_equal(pc.binary_length(array), pc.utf8_length(array))
         if pc.any(wide).as_py():
-            raise rules.multibyte(column, uri, array.filter(wide)[0].as_py()[:_SHOWN])
+            raise scan.multibyte(column, uri, array.filter(wide)[0].as_py()[:_SHOWN])
     return array
 
 
 def _super(column: Column, array: pa.Array, uri: str) -> pa.Array:
     if pa.types.is_string(array.type) and _longest(array, _SUPER_LIMIT):
-        raise rules.super_too_long(column, uri)
+        raise scan.super_too_long(column, uri)
     values = array.to_pylist()
     texts = [None if v is None else b"\x01" + json.dumps(v, default=str).encode() for v in values]
     return pa.array(texts, pa.binary())
@@ -120,7 +120,7 @@ def _values(target: Target, batch: pa.RecordBatch, uri: str) -> list[pa.Array]:
     filled = [*batch.columns, *(pa.nulls(batch.num_rows) for _ in range(missing))]
     for column, array in zip(target.columns, filled, strict=True):
         if column.not_null and array.null_count:
-            raise rules.null_value(column, uri)
+            raise scan.null_value(column, uri)
         absent = pa.types.is_null(array.type)
         arrays.append(array if absent else _value(column, array, uri, target.region))
     return arrays

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .rules import Column
+from .columns import Column
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from .catalog import Catalogue, Who, open_catalogue
 from .faults import RedshiftError
+from .knobs import Knobs
+from .rules import in_force
 from .session import Session
-from .settings import backend_parameters
+from .settings import backend_parameters, take_knobs
 from .store import Store, StoreAccess, open_store
 from .wire import (
     INT,
@@ -57,6 +59,7 @@ class Front:
         self._live: dict[Channel, asyncio.Task[None]] = {}
         self.store = store
         self.catalogue = catalogue
+        self.knobs = Knobs()
 
     def next_query(self) -> int:
         """A query id."""
@@ -76,10 +79,12 @@ class Front:
         if task := asyncio.current_task():
             self._live[client] = task
         try:
+            knobs = Knobs(self.knobs)
+            in_force.set(knobs)
             async with asyncio.timeout(_LOGIN_SECONDS):
-                start = await self._admit(client)
+                start = await self._admit(client, knobs)
             if start is not None:
-                await self._session(client, start)
+                await self._session(client, start, knobs)
         except (ClosedError, TimeoutError):
             pass
         finally:
@@ -94,12 +99,14 @@ class Front:
         if running:
             await asyncio.wait(running, timeout=_END_SECONDS)
 
-    async def _admit(self, client: Channel) -> StartUp | None:
+    async def _admit(self, client: Channel, knobs: Knobs) -> StartUp | None:
         try:
             first = await first_message(client, self._login.tls)
             if isinstance(first, StartUp):
+                for name, value in take_knobs(first.parameters).items():
+                    knobs.turn(name, value)
                 await log_in(client, first, self._login)
-                return StartUp(backend_parameters(first.parameters))
+                return StartUp(backend_parameters(first.parameters, knobs["off"]))
             await self._cancel(first)
         except RedshiftError as error:
             await refuse(client, error)
@@ -111,13 +118,13 @@ class Front:
             session.stop.set()
             await request.forward(self._socket)
 
-    async def _session(self, client: Channel, start: StartUp) -> None:
+    async def _session(self, client: Channel, start: StartUp, knobs: Knobs) -> None:
         try:
             reader, writer = await asyncio.open_unix_connection(self._socket, limit=1 << 18)
         except OSError as error:
             raise ClosedError from error
         backend = Channel(reader, writer)
-        session = Session(self, client, backend)
+        session = Session(self, client, backend, knobs)
         try:
             await backend.send(start_message(start.parameters))
             await session.run()

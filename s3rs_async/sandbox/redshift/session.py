@@ -20,13 +20,17 @@ import itertools
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
+from .control import CONTROL
 from .copy import CopyStatement
 from .ddl import Script
 from .faults import BackendError, Fields, RedshiftError
+from .knobs import PREFIX, Knobs
 from .load import Loader
-from .statements import CONTROL, Forward, Plan, plan
+from .plans import Forward, Plan
+from .settings import Turn
+from .statements import plan
 from .takeover import TakeOver
-from .tokens import split
+from .tokens import literal, split
 from .translate import translate
 from .wire import INT, Channel, ClosedError, Message, cstrings
 
@@ -61,6 +65,7 @@ class Commons(Protocol):
 
     store: Store
     catalogue: Catalogue
+    knobs: Knobs
 
     def next_query(self) -> int:
         """A query id."""
@@ -75,8 +80,9 @@ class Commons(Protocol):
 class Session:
     """A logged-in client and its backend."""
 
-    def __init__(self, front: Commons, client: Channel, backend: Channel) -> None:
+    def __init__(self, front: Commons, client: Channel, backend: Channel, knobs: Knobs) -> None:
         self._front = front
+        self._knobs = knobs
         self._client = client
         self._backend = backend
         self._inbox: asyncio.Queue[Message] = asyncio.Queue(_HELD_MESSAGES)
@@ -288,6 +294,8 @@ class Session:
         try:
             if isinstance(item, Script):
                 await self._script(item, own)
+            elif isinstance(item, Turn):
+                await self._turn(item, own)
             else:
                 await self._copy(item, own)
         except RedshiftError as error:
@@ -307,6 +315,13 @@ class Session:
         if script.commits and self._status == b"T":
             await own.run("COMMIT AND CHAIN")
         self._client.write(b"C", cstrings(script.tag or tag))
+
+    async def _turn(self, turn: Turn, own: TakeOver) -> None:
+        turned = self._knobs.everywhere if turn.everywhere else self._knobs.turn
+        turned(turn.knob, turn.value)
+        off = literal(self._knobs["off"])
+        await own.run(f"SELECT set_config('{PREFIX}.off', {off}, false)")
+        self._client.write(b"C", cstrings(turn.tag))
 
     async def _copy(self, statement: CopyStatement, own: TakeOver) -> None:
         query = self._front.next_query()

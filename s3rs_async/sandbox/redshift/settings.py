@@ -6,7 +6,10 @@ nothing. A start-up parameter is a setting too: one that Redshift does not know 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from .faults import RedshiftError, not_emulated
+from .knobs import PREFIX
 from .tokens import Cursor, Statement, literal
 
 NATIVE = frozenset(
@@ -58,6 +61,53 @@ _OPTIONS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A knob of the stand-in, to be turned; no value turns it back."""
+
+    knob: str
+    value: str | None
+    everywhere: bool
+    tag: str
+
+
+def _knob(cursor: Cursor) -> str:
+    """The knob that a setting's name means, or empty."""
+    token, dot = cursor.peek(), cursor.peek(1)
+    if token is None or dot is None or (token.name, dot.text) != (PREFIX, "."):
+        return ""
+    cursor.expect(token.word, ".")
+    return cursor.name()
+
+
+def _turned(cursor: Cursor, knob: str, tag: str, *, everywhere: bool) -> Turn:
+    if not cursor.accept("TO"):
+        cursor.expect("=")
+    if cursor.accept("DEFAULT"):
+        value = None
+    else:
+        token = cursor.take()
+        value = token.value if token.kind == "string" else token.text
+    cursor.end()
+    return Turn(knob, value, everywhere, tag)
+
+
+def plan_alter_system(statement: Statement) -> Turn:
+    """ALTER SYSTEM SET of a knob; Redshift has none of its own."""
+    cursor = Cursor(statement.tokens, "S3")
+    cursor.expect("ALTER", "SYSTEM")
+    back = cursor.accept("RESET")
+    if not back:
+        cursor.expect("SET")
+    knob = _knob(cursor)
+    if not knob:
+        raise not_emulated("ALTER SYSTEM")
+    if back:
+        cursor.end()
+        return Turn(knob, None, everywhere=True, tag="ALTER SYSTEM")
+    return _turned(cursor, knob, "ALTER SYSTEM", everywhere=True)
+
+
 def _unknown(name: str) -> RedshiftError:
     message = f'unrecognized configuration parameter "{name}"'
     return RedshiftError(message, "42704", rule="S3")
@@ -86,7 +136,7 @@ def _given(cursor: Cursor) -> str:
     return " ".join(values)
 
 
-def plan_set(statement: Statement) -> str:
+def plan_set(statement: Statement) -> str | Turn:
     """SET in the backend's words."""
     cursor = Cursor(statement.tokens, "S3")
     cursor.expect("SET")
@@ -95,6 +145,8 @@ def plan_set(statement: Statement) -> str:
         cursor.accept("SESSION")
     if cursor.word() in ("AUTHORIZATION", "CHARACTERISTICS", "SEED"):
         raise not_emulated(f"SET {cursor.word()}")
+    if knob := _knob(cursor):
+        return _turned(cursor, knob, "SET", everywhere=False)
     name = cursor.name()
     if name == "enable_case_sensitive_identifier" and statement.tokens[-1].text.strip(
         "'"
@@ -114,13 +166,16 @@ def plan_set(statement: Statement) -> str:
     return f"SET {scope}{target} TO {_given(cursor) or 'DEFAULT'}"
 
 
-def plan_reset(statement: Statement) -> str:
+def plan_reset(statement: Statement) -> str | Turn:
     """RESET in the backend's words."""
     cursor = Cursor(statement.tokens, "S3")
     cursor.expect("RESET")
     if cursor.accept("ALL"):
         cursor.end()
         return "RESET ALL"
+    if knob := _knob(cursor):
+        cursor.end()
+        return Turn(knob, None, everywhere=False, tag="RESET")
     name = _known(cursor.name())
     cursor.end()
     return f"RESET {name}"
@@ -137,9 +192,15 @@ def plan_show(statement: Statement) -> str:
     return f"SHOW {name}"
 
 
-def backend_parameters(given: dict[str, str]) -> dict[str, str]:
+def take_knobs(given: dict[str, str]) -> dict[str, str]:
+    """Take the knobs out of the start-up parameters."""
+    keys = [key for key in given if key.lower().startswith(f"{PREFIX}.")]
+    return {key.lower().removeprefix(f"{PREFIX}."): given.pop(key) for key in keys}
+
+
+def backend_parameters(given: dict[str, str], off: str) -> dict[str, str]:
     """The start-up parameters for the backend; what Redshift would not know is refused."""
-    options = dict(_OPTIONS)
+    options = _OPTIONS | {f"{PREFIX}.off": off}
     passed = {}
     for key, value in given.items():
         name = key.lower()

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pyarrow import fs
 
 from .faults import RedshiftError, Report, Spot
-from .rules import leader_error
+from .scan import leader_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

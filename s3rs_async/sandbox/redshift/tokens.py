@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from .faults import RedshiftError, syntax_error
+from .rules import holds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -132,7 +133,7 @@ def _scan(sql: str) -> Iterator[Token]:
 
 def check_name(name: str) -> str:
     """A name that both Redshift and the backend hold whole."""
-    size = len(name.encode())
+    size = len(name.encode()) if holds("N1") else 0
     if size > _NAME_LIMIT:
         raise RedshiftError(f'name "{name}" is longer than 127 bytes', "42622", rule="N1")
     if size > _BACKEND_NAME_LIMIT:

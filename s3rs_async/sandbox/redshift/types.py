@@ -1,7 +1,7 @@
 """Redshift's column types: how DDL names them, what holds them in the backend, what they encode as.
 
 Defaults that PostgreSQL lacks are the point: TEXT is VARCHAR(256), DECIMAL is (18,0), CHAR is one
-byte. Lengths are bytes; the backend counts characters, so `catalog.sql` adds a check in octets.
+byte. Lengths are bytes; the backend counts characters, so `sql/tables.sql` adds a check in octets.
 Types that Redshift does not have (json, uuid, arrays, serial, bytea) are refused here, because a
 column that only the stand-in accepts would hide the error until the first real cluster.
 """
