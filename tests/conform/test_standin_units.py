@@ -14,7 +14,8 @@ from s3rs_async.sandbox.redshift.alter import alter_table
 from s3rs_async.sandbox.redshift.ddl import Script
 from s3rs_async.sandbox.redshift.faults import RedshiftError
 from s3rs_async.sandbox.redshift.pgcopy import encode, pieces
-from s3rs_async.sandbox.redshift.rules import RULES, Column
+from s3rs_async.sandbox.redshift.columns import Column
+from s3rs_async.sandbox.redshift.rules import RULES
 from s3rs_async.sandbox.redshift.statements import Forward, plan
 from s3rs_async.sandbox.redshift.tokens import split
 
@@ -82,8 +83,8 @@ def test_a_write_names_the_table_to_lock(sql: str, table: str) -> None:
 
 
 def test_every_rule_has_its_own_number_and_evidence() -> None:
-    assert len({rule.number for rule in RULES}) == len(RULES)
-    assert all(rule.evidence for rule in RULES)
+    assert len({rule.number for rule in RULES.values()}) == len(RULES)
+    assert all(rule.evidence for rule in RULES.values())
 
 
 def test_alter_table_is_a_script() -> None:
