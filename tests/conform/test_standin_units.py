@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 
 from s3rs_async.sandbox.redshift.alter import alter_table
+from s3rs_async.sandbox.redshift.columns import Column
 from s3rs_async.sandbox.redshift.ddl import Script
 from s3rs_async.sandbox.redshift.faults import RedshiftError
 from s3rs_async.sandbox.redshift.pgcopy import encode, pieces
-from s3rs_async.sandbox.redshift.columns import Column
 from s3rs_async.sandbox.redshift.rules import RULES
 from s3rs_async.sandbox.redshift.statements import Forward, plan
 from s3rs_async.sandbox.redshift.tokens import split
