@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -49,6 +50,27 @@ def exec_(s3: str, mysql: int, command: tuple[str, ...]) -> int:
     from ..sandbox import commands
 
     return run_async(commands.execute(command, s3, mysql=mysql))
+
+
+@sandbox.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def rules(as_json: bool) -> int:
+    """Print what the Redshift stand-in copies, on what evidence, and its knobs."""
+    from ..sandbox import rules_table
+    from .output import say, write_json
+
+    if as_json:
+        write_json(rules_table.document())
+    else:
+        say(rules_table.told(_width()))
+    return 0
+
+
+def _width() -> int | None:
+    """How wide the terminal is; None where stdout is none."""
+    import shutil
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 @click.command()
