@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .catalog import Catalogue, Who, open_catalogue
 from .faults import RedshiftError
-from .knobs import Knobs
+from .knobs import Knobs, turned
 from .rules import in_force
 from .session import Session
 from .settings import backend_parameters, take_knobs
@@ -81,6 +81,7 @@ class Front:
         try:
             knobs = Knobs(self.knobs)
             in_force.set(knobs)
+            turned.set(knobs)
             async with asyncio.timeout(_LOGIN_SECONDS):
                 start = await self._admit(client, knobs)
             if start is not None:
