@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 pytest.register_assert_rewrite(
@@ -22,7 +23,7 @@ from tests.standin.servers import (  # noqa: E402
     postgres,
     s3_server,
 )
-from tests.standin.site import Place  # noqa: E402
+from tests.standin.site import Place, Site  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +58,17 @@ def standin_tls(backing: tuple[Path, str]) -> Iterator[StandIn]:
 def place(standin: StandIn) -> Place:
     """The stand-in as checks see it."""
     return Place(standin.login, standin.s3, BUCKET, "checks", ROLE)
+
+
+@pytest.fixture
+def at(place: Place, schema: str) -> Iterator[Site]:
+    """A schema and a folder of the test's own, for tests that bring their own connections."""
+    login = {**place.login, "dbname": place.login["database"], "sslmode": "disable"}
+    del login["database"], login["ssl"]
+    with psycopg.connect(**login, autocommit=True) as owner:
+        owner.execute(f"CREATE SCHEMA {schema}".encode())
+        yield Site(place, schema)
+        owner.execute(f"DROP SCHEMA {schema} CASCADE".encode())
 
 
 _numbers = itertools.count(1)
