@@ -43,6 +43,7 @@ READABLE = frozenset({"transaction_isolation", "server_version", "server_encodin
 _DRIVERS = frozenset(
     [
         "client_protocol_version",
+        "driver_discovery_version",
         "driver_version",
         "os_version",
         "plugin_name",
