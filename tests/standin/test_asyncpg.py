@@ -233,8 +233,8 @@ async def test_a_terminated_connection_says_so_and_the_next_one_works(
     doomed = await asyncpg.connect(**place.login)
     pid = await doomed.fetchval("SELECT pg_backend_pid()")
     await con.execute(f"SELECT pg_terminate_backend({pid})")
-    async with asyncio.timeout(5):
-        while not doomed.is_closed():
+    for _ in range(500):
+        if not doomed.is_closed():
             await asyncio.sleep(0.01)
     with pytest.raises(asyncpg.InterfaceError, match="closed"):
         await doomed.fetchval("SELECT 1")
