@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from . import parquet
-from .catalog import COLUMNS_SQL, Load
+from .catalog import COLUMNS_SQL, CopyLog, File, Load
 from .columns import Column
 from .faults import RedshiftError, Report, Spot
 from .pgcopy import HEADER, TRAILER
@@ -45,7 +45,7 @@ class _Known:
 
 
 def _known(row: Row) -> _Known:
-    name, kind, typmod, not_null, identity, default, octets = row
+    name, kind, typmod, not_null, identity, default, octets, *_ = row
     column = Column(name or "", kind or "", int(typmod or -1), not_null == "t", int(octets or 0))
     return _Known(column, identity == "t", default == "t")
 
@@ -82,6 +82,7 @@ class Loader:
     store: Store
     query: int
     stop: asyncio.Event
+    log: CopyLog
 
     async def load(self, statement: CopyStatement, *, in_block: bool) -> Load:
         """Carry out a COPY on the client's backend session."""
@@ -90,11 +91,15 @@ class Loader:
         rows = (await self.own.run(COLUMNS_SQL.format(literal(table)))).rows
         target = parquet.Target(_order(rows, statement), statement.options, self.store.region)
         self.store.assume(statement.role)
+        if rows:
+            await self.log.begun(statement.table[-1], int(rows[0][7] or 0), int(rows[0][8] or 0))
         uris = await self.store.files(statement.source, manifest=statement.manifest)
         heads = [await self._checked(uri, target) for uri in uris]
+        sizes = [await asyncio.to_thread(self._size, uri) for uri in uris]
         count, size = await self._stream(table, target, self._pieces(uris, heads, target))
         await self.own.run(_COUNT_SQL.format(count, self.query))
-        return Load(self.query, statement.table[-1], statement.source, count, size, len(uris))
+        files = zip(uris, sizes, [head.num_rows for head in heads], strict=True)
+        return Load(statement.table[-1], count, size, tuple(File(*file) for file in files))
 
     async def _checked(self, uri: str, target: parquet.Target) -> pq.FileMetaData:
         """A file's footer, after its schema has passed."""
@@ -105,6 +110,10 @@ class Loader:
 
     def _open(self, uri: str, metadata: pq.FileMetaData | None) -> pq.ParquetFile:
         return parquet.open_file(self.store.open(uri), metadata)
+
+    def _size(self, uri: str) -> int:
+        with self.store.open(uri) as source:
+            return int(source.size())
 
     def _go_on(self) -> None:
         if self.stop.is_set():

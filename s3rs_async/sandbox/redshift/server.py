@@ -54,7 +54,7 @@ class Front:
     def __init__(self, wiring: Wiring, store: Store, catalogue: Catalogue) -> None:
         self._socket = str(wiring.sockets / _SOCKET)
         self._login = wiring.login
-        self._queries = itertools.count(1001)
+        self._queries = itertools.count(catalogue.first_query)
         self._sessions: dict[bytes, Session] = {}
         self._live: dict[Channel, asyncio.Task[None]] = {}
         self.store = store

@@ -325,19 +325,15 @@ class Session:
 
     async def _copy(self, statement: CopyStatement, own: TakeOver) -> None:
         query = self._front.next_query()
-        loader = Loader(own, self._front.store, query, self.stop)
         who = self._front.who(self.key)
         try:
-            load = await loader.load(statement, in_block=self._status == b"T")
+            async with self._front.catalogue.copying(query, statement.source, who) as log:
+                loader = Loader(own, self._front.store, query, self.stop, log)
+                load = await loader.load(statement, in_block=self._status == b"T")
+                await log.done(load)
         except RedshiftError as error:
-            await self._front.catalogue.failed(error, query, statement.source, who)
             await own.fail(error, query)
             return
-        except BackendError as said:
-            if said.cause:
-                await self._front.catalogue.failed(said.cause, query, statement.source, who)
-            raise
-        await self._front.catalogue.loaded(load, who)
         text = (
             f"Load into table '{load.table}' completed, {load.rows} record(s) loaded successfully."
         )

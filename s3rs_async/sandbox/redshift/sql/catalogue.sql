@@ -1,17 +1,4 @@
 -- System tables.
-create view pg_catalog.sys_load_error_detail as
-  select user_id, query_id, transaction_id, session_id, database_name, table_id, start_time,
-    file_name, line_number, column_name, column_type, column_length, position, error_code, error_message
-  from pg_standin.load_errors;
-create view pg_catalog.stl_load_errors as
-  select user_id as userid, 0 as slice, table_id as tbl, start_time as starttime,
-    session_id as session, query_id as query, file_name as filename, line_number,
-    column_name as colname, column_type as type, column_length as col_length, position,
-    value as raw_line, value as raw_field_value, error_code as err_code, error_message as err_reason,
-    0 as is_partial, 0::bigint as start_offset, 0::bigint as copy_job_id
-  from pg_standin.load_errors;
-create view pg_catalog.sys_load_history as select * from pg_standin.load_history;
-
 create view pg_catalog.svv_transactions as
   select a.usename::text as txn_owner, a.datname::text as txn_db,
     coalesce(a.backend_xid::text::bigint, split_part(l.virtualtransaction, '/', 2)::bigint) as xid,
@@ -80,7 +67,8 @@ create view pg_catalog.svv_tables as
 
 grant usage on schema pg_standin to public;
 grant select on all tables in schema pg_standin to public;
-grant select on pg_catalog.sys_load_error_detail, pg_catalog.stl_load_errors,
-  pg_catalog.sys_load_history, pg_catalog.svv_transactions, pg_catalog.svv_table_info,
+grant select on pg_catalog.sys_load_history, pg_catalog.sys_load_detail,
+  pg_catalog.sys_load_error_detail, pg_catalog.stl_load_errors, pg_catalog.stl_loaderror_detail,
+  pg_catalog.stl_load_commits, pg_catalog.svv_transactions, pg_catalog.svv_table_info,
   pg_catalog.pg_table_def, pg_catalog.svv_columns, pg_catalog.svv_tables,
   information_schema.columns to public;
