@@ -1,11 +1,21 @@
-"""A target column, and which Parquet column fits it (rules T1 to T13)."""
+"""A target column, a file's column, and the table of which fits which.
+
+A file's column has one of a few forms: how Parquet stores it together with what it says it is. For
+each column type `TAKES` lists the forms that load, the rule that refuses a form of its own, and
+the rule that refuses all others. The length and the digits of a decimal are compared besides. What
+Arrow's own schema in a file adds is not looked at: the cluster does not know it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import pyarrow as pa
+from .rules import holds
+
+_TITLES = {
+    "int2": "SMALLINT", "int4": "INT", "int8": "BIGINT", "float4": "FLOAT", "float8": "DOUBLE",
+    "bool": "BOOLEAN", "bpchar": "CHAR", "bytea": "VARBYTE", "jsonb": "SUPER",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,55 +46,70 @@ class Column:
         return _TITLES.get(self.type, self.type.upper())
 
 
-_TITLES = {
-    "int2": "SMALLINT", "int4": "INT", "int8": "BIGINT", "float4": "FLOAT", "float8": "DOUBLE",
-    "bool": "BOOLEAN", "bpchar": "CHAR", "bytea": "VARBYTE", "jsonb": "SUPER",
-}  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file's column: its form, and its schema line as the scanner prints it."""
+
+    name: str
+    form: str
+    shape: str
+    decimal: tuple[int, int] = (0, 0)
+    length: int = 0
 
 
-def _signed(physical: str) -> Callable[[Column, str, pa.DataType], bool]:
-    return lambda _, stored, kind: stored == physical and pa.types.is_signed_integer(kind)
+@dataclass(frozen=True, slots=True)
+class Takes:
+    """What a column type takes; everything else is refused by a rule."""
+
+    forms: frozenset[str]
+    otherwise: str
+    apart: dict[str, str] = field(default_factory=dict)
 
 
-def _stored(physical: str) -> Callable[[Column, str, pa.DataType], bool]:
-    return lambda _, stored, __: stored == physical
-
-
-def _timestamp(_: Column, stored: str, kind: pa.DataType) -> bool:
-    if not pa.types.is_timestamp(kind):
-        return False
-    return stored == "INT96" or (stored == "INT64" and kind.unit != "ns")
-
-
-def _decimal(column: Column, stored: str, kind: pa.DataType) -> bool:
-    if not pa.types.is_decimal(kind) or stored == "INT32":
-        return False
-    return bool((kind.precision, kind.scale) == column.decimal)
-
-
-def _text(_: Column, __: str, kind: pa.DataType) -> bool:
-    value = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return bool(pa.types.is_string(value) or pa.types.is_large_string(value))
-
-
-def _bytes(_: Column, stored: str, __: pa.DataType) -> bool:
-    return stored in ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
-
-
-FITS: dict[str, tuple[str, Callable[[Column, str, pa.DataType], bool]]] = {
-    "int2": ("T1", _signed("INT32")),
-    "int4": ("T1", _signed("INT32")),
-    "int8": ("T2", _signed("INT64")),
-    "float4": ("T4", _stored("FLOAT")),
-    "float8": ("T4", _stored("DOUBLE")),
-    "numeric": ("T5", _decimal),
-    "bool": ("T6", _stored("BOOLEAN")),
-    "date": ("T7", lambda _, __, kind: bool(pa.types.is_date32(kind))),
-    "timestamp": ("T8", _timestamp),
-    "timestamptz": ("T9", _timestamp),
-    "time": ("T10", lambda _, __, ___: False),
-    "timetz": ("T10", lambda _, __, ___: False),
-    "varchar": ("T11", _text),
-    "bpchar": ("T12", _text),
-    "bytea": ("T13", _bytes),
+_EVERYWHERE = {"UNSIGNED": "T3", "NESTED": "12b", "NULL": "T16"}
+_INT = Takes(frozenset({"INT32", "NULL"}), "T1")
+_INSTANT = frozenset({"TIMESTAMP", "INT96"})
+_TIME = Takes(frozenset(), "T10")
+_TEXT = Takes(frozenset({"TEXT"}), "T11b", {"BYTES": "T11a"})
+TAKES: dict[str, Takes] = {
+    "int2": _INT,
+    "int4": _INT,
+    "int8": Takes(frozenset({"INT64"}), "T2", {"INT32": "T2a"}),
+    "float4": Takes(frozenset({"FLOAT"}), "T4"),
+    "float8": Takes(frozenset({"DOUBLE"}), "T4a"),
+    "numeric": Takes(frozenset({"DECIMAL"}), "T5c", {"DECIMAL32": "T5a"}),
+    "bool": Takes(frozenset({"BOOLEAN"}), "T6"),
+    "date": Takes(frozenset({"DATE"}), "T7"),
+    "timestamp": Takes(_INSTANT, "T8", {"NANOS": "T8a"}),
+    "timestamptz": Takes(_INSTANT, "T9", {"NANOS": "T8a"}),
+    "time": _TIME,
+    "timetz": _TIME,
+    "varchar": _TEXT,
+    "bpchar": _TEXT,
+    "bytea": Takes(frozenset({"TEXT", "BYTES", "FIXED"}), "T13"),
 }
+
+
+def decimal_length(precision: int) -> int:
+    """The fewest bytes that hold every decimal of a precision; the scanner wants exactly these."""
+    greatest: int = 10**precision - 1
+    return greatest.bit_length() // 8 + 1
+
+
+def _digits(column: Column, stored: Stored) -> str:
+    if stored.length and stored.length != decimal_length(column.decimal[0]) and holds("T5b"):
+        return "T5b"
+    return "" if stored.decimal == column.decimal else "T5"
+
+
+def refused_by(column: Column, stored: Stored) -> str:
+    """The rule by which a column does not take a file's column; none: it is taken."""
+    takes = TAKES.get(column.type)
+    if takes is None:
+        return ""
+    rule = ""
+    if stored.form not in takes.forms:
+        rule = (_EVERYWHERE | takes.apart).get(stored.form, takes.otherwise)
+    elif stored.form == "DECIMAL":
+        rule = _digits(column, stored)
+    return rule if rule and holds(rule) else ""

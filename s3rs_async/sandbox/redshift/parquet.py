@@ -1,4 +1,4 @@
-"""The files of a COPY: schemas checked before any row is loaded, values checked batch by batch.
+"""The files of a COPY: schemas checked before any row is loaded, then rows, batch by batch.
 
 A file is read by ranges, one row group at a time, so memory follows the row group and not the file.
 `pre_buffer` fetches a row group's columns in a few large requests; it is asked for one group at a
@@ -11,18 +11,23 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from . import scan
-from .columns import FITS, Column
+from .columns import Column, Stored, refused_by
 from .faults import RedshiftError, Report
-from .pgcopy import encode, pieces
+from .pgcopy import Ends, pieces, rows_of
+from .rules import holds
+from .values import Source, loaded
 
 BATCH_ROWS = 16_384
-_SUPER_LIMIT = 65_535
-_SHOWN = 1024
+ROW_LIMIT = 4 << 20
+_LENGTH = 4
+_UNSIGNED = "UINT_"
+_LOGICAL = {"DATE": "DATE", "TIME": "TIME", "STRING": "TEXT", "UNKNOWN": "NULL"}
+_PLAIN = {"BYTE_ARRAY": "BYTES", "FIXED_LEN_BYTE_ARRAY": "FIXED"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,113 +37,89 @@ class Target:
     columns: tuple[Column, ...]
     options: frozenset[str]
     region: str
+    replacement: str = "?"
 
 
-def _shape(field: pa.Field, leaf: pq.ColumnSchema | None, index: int) -> str:
+def _form(leaf: pq.ColumnSchema) -> str:
+    """How Parquet stores a column, in the words of the table of types."""
+    physical, logical = str(leaf.physical_type), str(leaf.logical_type.type)
+    if logical == "INT" or leaf.converted_type.startswith(_UNSIGNED):
+        return "UNSIGNED" if leaf.converted_type.startswith(_UNSIGNED) else physical
+    if logical == "DECIMAL":
+        return "DECIMAL32" if physical == "INT32" else "DECIMAL"
+    if logical == "TIMESTAMP":
+        unit = json.loads(leaf.logical_type.to_json())["timeUnit"]
+        return "NANOS" if unit == "nanoseconds" else "TIMESTAMP"
+    return _LOGICAL.get(logical, _PLAIN.get(physical, physical))
+
+
+def _stored(field: pa.Field, leaf: pq.ColumnSchema | None, index: int) -> Stored:
+    need = "optional" if field.nullable else "required"
     depth = leaf.max_definition_level if leaf is not None else 1
     kind = leaf.physical_type.lower() if leaf is not None else "group"
-    need = "optional" if field.nullable else "required"
-    return f"{need} {kind} {field.name} [i:{index} d:{depth} r:0]"
+    shape = f"{need} {kind} {field.name} [i:{index} d:{depth} r:0]"
+    if leaf is None:
+        return Stored(field.name, "NESTED", shape)
+    return Stored(field.name, _form(leaf), shape, (leaf.precision, leaf.scale), leaf.length)
 
 
-def _leaves(schema: pq.ParquetSchema) -> dict[str, pq.ColumnSchema]:
-    columns = (schema.column(index) for index in range(len(schema)))
-    return {column.path: column for column in columns}
-
-
-def _fits(column: Column, leaf: pq.ColumnSchema | None, kind: pa.DataType) -> bool:
-    rule = FITS.get(column.type)
-    return rule is not None and leaf is not None and rule[1](column, leaf.physical_type, kind)
+def _columns(parquet: pq.ParquetFile) -> Iterator[Stored]:
+    schema = parquet.schema
+    leaves = {leaf.path: leaf for leaf in (schema.column(at) for at in range(len(schema)))}
+    for index, field in enumerate(parquet.schema_arrow):
+        yield _stored(field, leaves.get(field.name), index)
 
 
 def check_schema(parquet: pq.ParquetFile, target: Target, uri: str) -> None:
     """Number and types of a file's columns against the target's, by position."""
-    schema, columns = parquet.schema_arrow, target.columns
-    found, wanted = len(schema), len(columns)
+    found, wanted = len(parquet.schema_arrow), len(target.columns)
     if found != wanted and not ("FILLRECORD" in target.options and found < wanted):
         raise scan.count_mismatch(wanted, found, uri, target.region)
-    leaves = _leaves(parquet.schema)
-    for index, (column, field) in enumerate(zip(columns, schema, strict=False)):
-        if column.type == "jsonb":
-            if "SERIALIZETOJSON" not in target.options:
-                message = "SUPER column in COPY query requires SERIALIZETOJSON option"
-                raise RedshiftError(message, "0A000", rule="12")
-            continue
-        leaf = None if pa.types.is_nested(field.type) else leaves[field.name]
-        if not _fits(column, leaf, field.type):
-            shape = _shape(field, leaf, index)
-            raise scan.type_mismatch(column, uri, target.region, shape)
+    for column, stored in zip(target.columns, _columns(parquet), strict=False):
+        if column.type == "jsonb" and "SERIALIZETOJSON" not in target.options and holds("12"):
+            message = "SUPER column in COPY query requires SERIALIZETOJSON option"
+            raise RedshiftError(message, "0A000", rule="12")
+        if rule := refused_by(column, stored):
+            raise scan.refused(rule, column, stored, uri, target.region)
 
 
-def _longest(array: pa.Array, limit: int) -> tuple[int, str] | None:
-    sizes = pc.binary_length(array)
-    longest = pc.max(sizes).as_py() or 0
-    if longest <= limit:
-        return None
-    value = array[pc.index(sizes, longest).as_py()].as_py()
-    shown = value if isinstance(value, str) else value.hex()
-    return longest, shown[:_SHOWN]
-
-
-def _text(column: Column, array: pa.Array, uri: str, region: str) -> pa.Array:
-    if column.length and (found := _longest(array, column.length)):
-        raise scan.too_long(column, found[0], uri, region, found[1])
-    if column.type == "bpchar":
-        wide = pc.not_equal(pc.binary_length(array), pc.utf8_length(array))
-        if pc.any(wide).as_py():
-            raise scan.multibyte(column, uri, array.filter(wide)[0].as_py()[:_SHOWN])
-    return array
-
-
-def _super(column: Column, array: pa.Array, uri: str) -> pa.Array:
-    if pa.types.is_string(array.type) and _longest(array, _SUPER_LIMIT):
-        raise scan.super_too_long(column, uri)
-    values = array.to_pylist()
-    texts = [None if v is None else b"\x01" + json.dumps(v, default=str).encode() for v in values]
-    return pa.array(texts, pa.binary())
-
-
-def _value(column: Column, array: pa.Array, uri: str, region: str) -> pa.Array:
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    if pa.types.is_large_string(array.type):
-        array = array.cast(pa.string())
-    if column.type in ("varchar", "bpchar"):
-        return _text(column, array, uri, region)
-    if column.type == "jsonb":
-        return _super(column, array, uri)
-    if column.type in ("timestamp", "timestamptz"):
-        return array.cast(pa.timestamp("us", array.type.tz), safe=False)
-    if column.type == "bytea":
-        return _text(column, array.cast(pa.binary()), uri, region)
-    return array.cast(pa.int16()) if column.type == "int2" else array
-
-
-def _values(target: Target, batch: pa.RecordBatch, uri: str) -> list[pa.Array]:
-    arrays = []
+def _values(target: Target, batch: pa.RecordBatch, source: Source) -> list[pa.Array]:
     missing = len(target.columns) - batch.num_columns
     filled = [*batch.columns, *(pa.nulls(batch.num_rows) for _ in range(missing))]
-    for column, array in zip(target.columns, filled, strict=True):
-        if column.not_null and array.null_count:
-            raise scan.null_value(column, uri)
-        absent = pa.types.is_null(array.type)
-        arrays.append(array if absent else _value(column, array, uri, target.region))
-    return arrays
+    pairs = zip(target.columns, filled, strict=True)
+    return [loaded(column, array, source) for column, array in pairs]
+
+
+def _check_rows(ends: Ends, target: Target, uri: str) -> None:
+    """No row is larger than the limit; a batch below it holds none that is."""
+    if ends[-1] - ends[0] <= ROW_LIMIT:
+        return
+    size = int(np.diff(ends).max()) - 2 - _LENGTH * len(target.columns)
+    if size > ROW_LIMIT:
+        raise scan.row_too_large(uri, target.region, size)
 
 
 def chunks(parquet: pq.ParquetFile, target: Target, uri: str) -> Iterator[tuple[int, memoryview]]:
     """A file as (rows, binary COPY data), in pieces of bounded size."""
     columns = list(target.columns)
+    character = target.replacement if "ACCEPTINVCHARS" in target.options else ""
+    source = Source(uri, target.region, character)
+    limited = holds("16")
     for group in range(parquet.num_row_groups):
         for batch in parquet.iter_batches(BATCH_ROWS, row_groups=[group]):
-            for part in pieces(_values(target, batch, uri)):
-                yield len(part[0]), encode(columns, part)
+            for part in pieces(_values(target, batch, source)):
+                data, ends = rows_of(columns, part)
+                if limited:
+                    _check_rows(ends, target, uri)
+                yield len(part[0]), data
 
 
 def open_file(source: pa.NativeFile, metadata: pq.FileMetaData | None = None) -> pq.ParquetFile:
     """A Parquet file; one that is none fails as the scanner says."""
     try:
-        return pq.ParquetFile(source, metadata=metadata, pre_buffer=True)
+        return pq.ParquetFile(
+            source, metadata=metadata, pre_buffer=True, coerce_int96_timestamp_unit="us"
+        )
     except (pa.ArrowException, OSError) as error:
         message = f"Spectrum Scan Error: {error}"
         raise RedshiftError(message, rule="3", report=Report(15001, str(error))) from error

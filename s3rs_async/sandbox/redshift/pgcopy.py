@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from .columns import Column
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
+Ends: TypeAlias = npt.NDArray[np.int32]
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 CHUNK_LIMIT = 32 << 20
@@ -29,11 +30,12 @@ _NULL = pa.scalar(b"\xff\xff\xff\xff", pa.binary())
 _EMPTY = pa.scalar(b"", pa.binary())
 _FIXED = {
     "int2": ">i2", "int4": ">i4", "int8": ">i8", "float4": ">f4", "float8": ">f8", "bool": "u1",
-    "date": ">i4", "timestamp": ">i8", "timestamptz": ">i8",
+    "date": ">i4", "timestamp": ">i8", "timestamptz": ">i8", "time": ">i8", "timetz": ">i8",
 }  # fmt: skip
 _STORED = {
     "int2": np.int16, "int4": np.int32, "int8": np.int64, "float4": np.float32,
     "float8": np.float64, "date": np.int32, "timestamp": np.int64, "timestamptz": np.int64,
+    "time": np.int64, "timetz": np.int64,
 }  # fmt: skip
 _FAST_DIGITS = 18
 _NEGATIVE = 0x4000
@@ -183,8 +185,8 @@ def _add(row: _Row, column: Column, array: pa.Array) -> None:
         row.then((filled if array.null_count else array).cast(pa.binary()))
 
 
-def encode(columns: list[Column], arrays: list[pa.Array]) -> memoryview:
-    """The rows of a batch as binary COPY data, without header and trailer."""
+def rows_of(columns: list[Column], arrays: list[pa.Array]) -> tuple[memoryview, Ends]:
+    """The rows of a batch as binary COPY data, and where each begins and ends within it."""
     rows = len(arrays[0])
     row = _Row(rows, len(columns))
     for column, array in zip(columns, arrays, strict=True):
@@ -192,8 +194,13 @@ def encode(columns: list[Column], arrays: list[pa.Array]) -> memoryview:
     row.flush()
     joined = pc.binary_join_element_wise(*row.parts, _EMPTY)
     _, offsets, data = joined.buffers()
-    ends = np.frombuffer(offsets, np.int32)
-    return memoryview(data)[ends[joined.offset] : ends[joined.offset + rows]]
+    ends = np.frombuffer(offsets, np.int32)[joined.offset : joined.offset + rows + 1]
+    return memoryview(data)[ends[0] : ends[-1]], ends
+
+
+def encode(columns: list[Column], arrays: list[pa.Array]) -> memoryview:
+    """The rows of a batch as binary COPY data, without header and trailer."""
+    return rows_of(columns, arrays)[0]
 
 
 def pieces(arrays: list[pa.Array]) -> Iterator[list[pa.Array]]:
