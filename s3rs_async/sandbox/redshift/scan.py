@@ -133,6 +133,15 @@ def super_too_long(column: Column, uri: str) -> RedshiftError:
     return RedshiftError(message, rule="12a", report=report, spot=Spot(uri, column.name, "SUPER"))
 
 
+def row_too_large(uri: str, region: str, size: int) -> RedshiftError:
+    """A row above the limit of 4 MB."""
+    context = (
+        f"The size of a row exceeds the limit of 4 MB. Data: {size}, "
+        f"File name: {web_address(uri, region)}"
+    )
+    return _scan_error("16", context, Spot(uri))
+
+
 def cancelled(query: int) -> RedshiftError:
     """What a cancelled COPY says."""
     return RedshiftError(f"Query ({query}) cancelled on user's request", "57014", rule="15")
