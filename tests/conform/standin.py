@@ -137,7 +137,7 @@ def front(sockets: Path, endpoint: str, *more: str) -> Iterator[StandIn]:
         "AWS_REGION": "us-east-1",
     }
     args = [sys.executable, "-m", "s3rs_async.sandbox.redshift", "--pg-socket", str(sockets)]
-    args += ["--s3-endpoint", endpoint, "--user", USER, *more]
+    args += ["--s3-endpoint", endpoint, "--user", USER, "--iam-role", ROLE.split("'")[1], *more]
     with process(args, stdout=subprocess.PIPE, env={**os.environ, **secrets}) as child:
         line = child.stdout.readline().split()
         assert line[:1] == [b"ready"], line

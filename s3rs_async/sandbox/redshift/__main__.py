@@ -2,6 +2,9 @@
 
 Secrets come from the environment (S3RS_STANDIN_PASSWORD, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY),
 never from the arguments, which every user of a machine can read. SIGTERM and SIGINT end it.
+
+`--iam-role` names a role that is associated with the cluster, again and again for more; COPY takes
+no other, and the first is its default.
 """
 
 from __future__ import annotations
@@ -14,8 +17,8 @@ import ssl
 import sys
 from pathlib import Path
 
+from .credentials import StoreAccess
 from .server import Wiring, open_front
-from .store import StoreAccess
 from .wire import Login
 
 
@@ -27,7 +30,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--user", required=True)
     parser.add_argument("--database", default="dev")
     parser.add_argument("--auth", choices=("md5", "cleartext"), default="md5")
-    parser.add_argument("--iam-role", action="append", default=[], help="COPY may take; none: any")
+    parser.add_argument("--iam-role", action="append", default=[], help="COPY may take it")
     parser.add_argument("--tls-cert", type=Path)
     parser.add_argument("--tls-key", type=Path)
     return parser.parse_args()
@@ -50,7 +53,8 @@ def _wiring(given: argparse.Namespace) -> Wiring:
     region = os.environ.get("AWS_REGION", "us-east-1")
     key_id, secret = _secret("AWS_ACCESS_KEY_ID"), _secret("AWS_SECRET_ACCESS_KEY")
     login = Login(given.user, given.database, password, given.auth, tls)
-    access = StoreAccess(given.s3_endpoint, region, key_id, secret, frozenset(given.iam_role))
+    roles, token = tuple(given.iam_role), os.environ.get("AWS_SESSION_TOKEN", "")
+    access = StoreAccess(given.s3_endpoint, region, key_id, secret, roles, token)
     return Wiring(given.pg_socket, login, access, given.port)
 
 

@@ -1,33 +1,26 @@
 """COPY t [(columns)] FROM 's3://...' options, read by tokens and checked against rules 4 and 5.
 
 Only FORMAT PARQUET is emulated. Every option that columnar COPY does not take is refused with the
-text of rule 4, a word that is no option of COPY at all is a syntax error.
+text of rule 4, a word that is no option of COPY at all is a syntax error. An option that is refused
+is ignored where its rule is switched off, so that a naive COPY can be had.
+
+Secrets: a message names the word before a key, never what follows it, and not even then where the
+quotes were forgotten.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from .credentials import SECRETS, Credentials, read_credentials
 from .faults import RedshiftError, not_emulated, syntax_error
-from .scan import leader_error
+from .rules import holds
 from .tokens import Cursor, Statement
 
-_FORMATS = ("PARQUET", "ORC", "CSV", "JSON", "AVRO", "SHAPEFILE", "FIXEDWIDTH", "DELIMITER")
-_WITH_TEXT = frozenset(
-    [
-        "CREDENTIALS",
-        "ACCESS_KEY_ID",
-        "SECRET_ACCESS_KEY",
-        "SESSION_TOKEN",
-        "REGION",
-        "NULL",
-        "QUOTE",
-        "DATEFORMAT",
-        "TIMEFORMAT",
-        "ENCODING",
-        "MASTER_SYMMETRIC_KEY",
-    ]
+_FORMATS = frozenset(
+    ["PARQUET", "ORC", "CSV", "JSON", "AVRO", "SHAPEFILE", "FIXEDWIDTH", "DELIMITER"]
 )
+_WITH_TEXT = SECRETS | {"REGION", "NULL", "QUOTE", "DATEFORMAT", "TIMEFORMAT", "ENCODING"}
 _SWITCHES = frozenset({"STATUPDATE", "COMPUPDATE"})
 _BARE = frozenset(
     [
@@ -52,10 +45,9 @@ _BARE = frozenset(
         "ENCRYPTED",
         "IGNOREALLERRORS",
         "SSH",
-        "READRATIO",
     ]
 )
-_NUMBERED = frozenset({"MAXERROR", "IGNOREHEADER", "COMPROWS"})
+_NUMBERED = frozenset({"MAXERROR", "IGNOREHEADER", "COMPROWS", "READRATIO"})
 
 _COLUMNAR = frozenset(
     [
@@ -82,12 +74,41 @@ class CopyStatement:
     columns: tuple[str, ...]
     source: str
     options: frozenset[str]
-    role: str = ""
+    credentials: Credentials = field(default=Credentials(), repr=False)
+    replacement: str = "?"
 
     @property
     def manifest(self) -> bool:
         """Whether the source is a manifest."""
         return "MANIFEST" in self.options
+
+
+@dataclass(slots=True)
+class _Read:
+    """What the options say so far; `values` hold secrets."""
+
+    kind: str = ""
+    options: set[str] = field(default_factory=set)
+    values: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def note(self, word: str, value: str) -> None:
+        """One option; none comes twice."""
+        if word in self.options and holds("4d"):
+            raise RedshiftError("conflicting or redundant options", "42601", rule="4d")
+        self.options.add(word)
+        self.values[word] = value
+
+
+def _text(cursor: Cursor, word: str) -> str:
+    cursor.accept("AS")
+    token = cursor.peek()
+    if token is None or token.kind != "string":
+        raise syntax_error(word, "4s")
+    return cursor.take().value
+
+
+def _role(cursor: Cursor) -> str:
+    return "default" if cursor.accept("DEFAULT") else _text(cursor, "IAM_ROLE")
 
 
 def _switch(cursor: Cursor) -> None:
@@ -96,70 +117,59 @@ def _switch(cursor: Cursor) -> None:
         cursor.take()
 
 
-def _role(cursor: Cursor) -> str:
-    if cursor.accept("DEFAULT"):
-        return "default"
-    role = cursor.string()
-    if not role:
-        raise leader_error("5", "IAM role is empty", 8001, "xen_aws_credentials_mgr.cpp:411")
-    return role
+def _optional_text(cursor: Cursor) -> str:
+    cursor.accept("AS")
+    token = cursor.peek()
+    return cursor.take().value if token is not None and token.kind == "string" else ""
 
 
-def _value(cursor: Cursor, word: str) -> None:
+def _value(cursor: Cursor, word: str) -> str:
+    """What follows an option's word, read to its end."""
+    if word == "IAM_ROLE":
+        return _role(cursor)
     if word in _WITH_TEXT:
-        cursor.accept("AS")
-        cursor.string()
-    elif word in _SWITCHES:
+        return _text(cursor, word)
+    if word in _SWITCHES:
         _switch(cursor)
     elif word in _NUMBERED:
         cursor.accept("AS")
         cursor.number()
     elif word == "ACCEPTINVCHARS":
-        cursor.accept("AS")
-        token = cursor.peek()
-        if token is not None and token.kind == "string":
-            cursor.take()
+        return _optional_text(cursor)
     elif word not in _BARE:
-        raise syntax_error(word, "4")
+        raise syntax_error(word or "'...'", "4s")
+    return ""
 
 
-def _options(cursor: Cursor) -> tuple[str, str, frozenset[str]]:
-    kind, role, options = "", "", set[str]()
-    while not cursor.done:
+def _option(cursor: Cursor, read: _Read) -> None:
+    if cursor.word() == "WITH" and cursor.word(1) == "CREDENTIALS":
+        cursor.take()
+    word = cursor.take().word
+    if word in ("FORMAT", "AS"):
+        cursor.accept("AS")
         word = cursor.take().word
-        if word in ("FORMAT", "AS"):
-            cursor.accept("AS")
-            word = cursor.take().word
-            if word not in _FORMATS:
-                raise syntax_error(word, "4")
-        if word in _FORMATS:
-            kind = word
-            continue
-        if word == "IAM_ROLE":
-            role = _role(cursor)
-        else:
-            _value(cursor, word)
-        options.add(word)
-    return kind, role, frozenset(options)
+        if word not in _FORMATS:
+            raise syntax_error(word or "'...'", "4s")
+    if word not in _FORMATS:
+        read.note(word, _value(cursor, word))
+        return
+    read.kind = word
+    if word != "PARQUET":
+        _optional_text(cursor)
 
 
-def _check(kind: str, options: frozenset[str]) -> None:
-    if kind != "PARQUET":
-        raise not_emulated(f"COPY of {kind or 'delimited text'}")
-    for word in sorted(options - _COLUMNAR):
-        message = f"{word} argument is not supported for PARQUET based COPY"
-        raise RedshiftError(message, "0A000", rule="4")
-    if "ACCEPTINVCHARS" in options:
-        raise not_emulated("COPY ACCEPTINVCHARS")
-    keyed = {"ACCESS_KEY_ID", "SECRET_ACCESS_KEY"} <= options
-    if not (keyed or options & {"IAM_ROLE", "CREDENTIALS"}):
-        message = "COPY from this file format only accepts IAM_ROLE credentials."
-        raise leader_error("5", message, 8001, "xen_copy.cpp:159")
+def _check(read: _Read) -> None:
+    if read.kind != "PARQUET":
+        raise not_emulated(f"COPY of {read.kind or 'delimited text'}")
+    for word in sorted(read.options - _COLUMNAR):
+        if holds("4"):
+            message = f"{word} argument is not supported for PARQUET based COPY"
+            raise RedshiftError(message, "0A000", rule="4")
 
 
 def parse_copy(statement: Statement) -> CopyStatement:
     """A COPY from S3; a COPY between client and server does not exist on Redshift."""
-    cursor = Cursor(statement.tokens, "4")
+    cursor = Cursor(statement.tokens, "4s")
     cursor.expect("COPY")
     table = cursor.qualified()
     follows = cursor.peek()
@@ -168,6 +178,11 @@ def parse_copy(statement: Statement) -> CopyStatement:
     source = cursor.string()
     if not source.startswith("s3://"):
         raise not_emulated("COPY from anything but S3")
-    kind, role, options = _options(cursor)
-    _check(kind, options)
-    return CopyStatement(table, columns, source, options, role)
+    read = _Read()
+    while not cursor.done:
+        _option(cursor, read)
+    _check(read)
+    options = frozenset(read.options)
+    replacement = read.values.get("ACCEPTINVCHARS") or "?"
+    given = read_credentials(read.values)
+    return CopyStatement(table, columns, source, options, given, replacement)

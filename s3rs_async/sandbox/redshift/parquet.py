@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from . import scan
 from .columns import Column, Stored, refused_by
-from .faults import RedshiftError, Report
+from .faults import RedshiftError
 from .pgcopy import Ends, pieces, rows_of
 from .rules import holds
 from .values import Source, loaded
@@ -73,7 +73,8 @@ def _columns(parquet: pq.ParquetFile) -> Iterator[Stored]:
 def check_schema(parquet: pq.ParquetFile, target: Target, uri: str) -> None:
     """Number and types of a file's columns against the target's, by position."""
     found, wanted = len(parquet.schema_arrow), len(target.columns)
-    if found != wanted and not ("FILLRECORD" in target.options and found < wanted):
+    filled = "FILLRECORD" in target.options and found < wanted
+    if found != wanted and not filled and holds("3"):
         raise scan.count_mismatch(wanted, found, uri, target.region)
     for column, stored in zip(target.columns, _columns(parquet), strict=False):
         if column.type == "jsonb" and "SERIALIZETOJSON" not in target.options and holds("12"):
@@ -86,7 +87,7 @@ def check_schema(parquet: pq.ParquetFile, target: Target, uri: str) -> None:
 def _values(target: Target, batch: pa.RecordBatch, source: Source) -> list[pa.Array]:
     missing = len(target.columns) - batch.num_columns
     filled = [*batch.columns, *(pa.nulls(batch.num_rows) for _ in range(missing))]
-    pairs = zip(target.columns, filled, strict=True)
+    pairs = zip(target.columns, filled, strict=False)  # a file has more where rule 3 is off
     return [loaded(column, array, source) for column, array in pairs]
 
 
@@ -115,11 +116,7 @@ def chunks(parquet: pq.ParquetFile, target: Target, uri: str) -> Iterator[tuple[
 
 
 def open_file(source: pa.NativeFile, metadata: pq.FileMetaData | None = None) -> pq.ParquetFile:
-    """A Parquet file; one that is none fails as the scanner says."""
-    try:
-        return pq.ParquetFile(
-            source, metadata=metadata, pre_buffer=True, coerce_int96_timestamp_unit="us"
-        )
-    except (pa.ArrowException, OSError) as error:
-        message = f"Spectrum Scan Error: {error}"
-        raise RedshiftError(message, rule="3", report=Report(15001, str(error))) from error
+    """A Parquet file, its timestamps in microseconds."""
+    return pq.ParquetFile(
+        source, metadata=metadata, pre_buffer=True, coerce_int96_timestamp_unit="us"
+    )
