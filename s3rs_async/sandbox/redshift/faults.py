@@ -16,20 +16,36 @@ _RULE = "-" * 47
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What Redshift prints below an error of the leader or of a worker."""
+    """What Redshift prints below an error of the leader or of a worker; at times one plain line."""
 
     code: int
     context: str = ""
     location: str = "dory_util.cpp:1777"
     process: str = "worker_thread"
+    plain: str = ""
 
     def text(self, message: str, query: int) -> str:
         """The DETAIL block."""
+        if self.plain:
+            return self.plain
         return (
             f"\n  {_RULE}\n  error:  {message}\n  code:      {self.code}\n"
             f"  context:   {self.context}\n  query:     {query}\n  location:  {self.location}\n"
             f"  process:   {self.process} [pid={os.getpid()}]\n  {_RULE}\n"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """What a lost race tells: the table, who was in it; nothing where it is not known."""
+
+    table: int = 0
+    transaction: int = 0
+    pid: int = 0
+
+    def __str__(self) -> str:
+        cycle = f"transactions forming the cycle are: {self.transaction}, 0 (pid:{self.pid})"
+        return f"Serializable isolation violation on table - {self.table}, {cycle}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +92,13 @@ class Fields:
     @classmethod
     def parse(cls, body: bytes) -> Fields:
         """The fields of a message's body."""
-        parts = [part.decode(errors="replace") for part in body.split(b"\0") if part]
+        parts = [part.decode(errors="surrogateescape") for part in body.split(b"\0") if part]
         return cls({part[0]: part[1:] for part in parts})
 
     def body(self) -> bytes:
         """The body of a message with these fields."""
-        return b"".join(f"{k}{v}".encode() + b"\0" for k, v in self.values.items()) + b"\0"
+        texts = (f"{key}{value}" for key, value in self.values.items())
+        return b"".join(text.encode(errors="surrogateescape") + b"\0" for text in texts) + b"\0"
 
     def get(self, key: str) -> str:
         """One field, empty when absent."""
@@ -103,6 +120,16 @@ def error_fields(error: RedshiftError, query: int, severity: str = "ERROR") -> F
     if detail := error.detail(query):
         values["D"] = detail
     return Fields(values)
+
+
+def plain_error(message: str, detail: str, rule: str) -> RedshiftError:
+    """An error that is a number, with one line that tells."""
+    return RedshiftError(message, rule=rule, report=Report(0, process="padbmaster", plain=detail))
+
+
+def lost_race(cycle: Cycle) -> RedshiftError:
+    """Another transaction was first (rule X1a)."""
+    return plain_error("1023", str(cycle), "X1a")
 
 
 def syntax_error(near: str, rule: str) -> RedshiftError:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from .catalog import Catalogue, Who, open_catalogue
 from .faults import RedshiftError
 from .knobs import Knobs, turned
+from .line import Line
 from .rules import in_force
 from .session import Session
 from .settings import backend_parameters, take_knobs
@@ -55,7 +56,7 @@ class Front:
         self._socket = str(wiring.sockets / _SOCKET)
         self._login = wiring.login
         self._queries = itertools.count(catalogue.first_query)
-        self._sessions: dict[bytes, Session] = {}
+        self._lines: dict[bytes, Line] = {}
         self._live: dict[Channel, asyncio.Task[None]] = {}
         self.store = store
         self.catalogue = catalogue
@@ -65,9 +66,9 @@ class Front:
         """A query id."""
         return next(self._queries)
 
-    def known(self, session: Session) -> None:
+    def known(self, line: Line) -> None:
         """A session whose cancel key is known now."""
-        self._sessions[session.key] = session
+        self._lines[line.key] = line
 
     def who(self, key: bytes) -> Who:
         """The session as a log names it."""
@@ -107,16 +108,16 @@ class Front:
                 for name, value in take_knobs(first.parameters).items():
                     knobs.turn(name, value)
                 await log_in(client, first, self._login)
-                return StartUp(backend_parameters(first.parameters, knobs["off"]))
+                return StartUp(backend_parameters(first.parameters, knobs))
             await self._cancel(first)
         except RedshiftError as error:
             await refuse(client, error)
         return None
 
     async def _cancel(self, request: CancelRequest) -> None:
-        session = self._sessions.get(request.key)
-        if session is not None:
-            session.stop.set()
+        line = self._lines.get(request.key)
+        if line is not None:
+            line.stop.set()
             await request.forward(self._socket)
 
     async def _session(self, client: Channel, start: StartUp, knobs: Knobs) -> None:
@@ -130,7 +131,7 @@ class Front:
             await backend.send(start_message(start.parameters))
             await session.run()
         finally:
-            self._sessions.pop(session.key, None)
+            self._lines.pop(session.line.key, None)
             backend.abort()
 
 

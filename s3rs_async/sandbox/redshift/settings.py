@@ -1,7 +1,10 @@
-"""SET, RESET and SHOW: the settings that Redshift has, and only these (rule S3).
+"""SET, RESET and SHOW: the settings that Redshift has, and only these (rules S3 to S3c).
 
 Those that the backend shares go through; Redshift's own are kept under the prefix `rs.` and change
 nothing. A start-up parameter is a setting too: one that Redshift does not know ends the connection.
+
+Two knobs are settings of the backend as well: its functions ask which rules are off, and it runs at
+the isolation that is asked for. `mirror` says how to tell it.
 """
 
 from __future__ import annotations
@@ -9,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .faults import RedshiftError, not_emulated
-from .knobs import PREFIX
+from .knobs import PREFIX, Knobs, known, standing
+from .rules import holds
 from .tokens import Cursor, Statement, literal
 
 NATIVE = frozenset(
@@ -39,6 +43,7 @@ OWN = frozenset(
         "cast_super_null_on_error",
     ]
 )
+_CASE = "enable_case_sensitive_identifier"
 READABLE = frozenset({"transaction_isolation", "server_version", "server_encoding"})
 _DRIVERS = frozenset(
     [
@@ -54,7 +59,6 @@ _DRIVERS = frozenset(
 _OPTIONS = {
     "standard_conforming_strings": "off",
     "escape_string_warning": "off",
-    "default_transaction_isolation": "repeatable\\ read",
     "client_connection_check_interval": "100",
     "rs.last_copy_count": "",
     "rs.last_copy_id": "",
@@ -117,9 +121,9 @@ def _unknown(name: str) -> RedshiftError:
 def _known(name: str) -> str:
     if name in NATIVE or name in READABLE:
         return name
-    if name in OWN:
+    if name in OWN and holds("S3a"):
         return f"rs.{name}"
-    if name == "enable_case_sensitive_identifier":
+    if name == _CASE:
         raise not_emulated(name)
     raise _unknown(name)
 
@@ -149,12 +153,7 @@ def plan_set(statement: Statement) -> str | Turn:
     if knob := _knob(cursor):
         return _turned(cursor, knob, "SET", everywhere=False)
     name = cursor.name()
-    if name == "enable_case_sensitive_identifier" and statement.tokens[-1].text.strip(
-        "'"
-    ).lower() in (
-        "off",
-        "false",
-    ):
+    if name == _CASE and statement.tokens[-1].text.strip("'").lower() in ("off", "false"):
         return "SET rs.query_slot_count TO DEFAULT"
     target = _known(name)
     if name in READABLE:
@@ -186,11 +185,36 @@ def plan_show(statement: Statement) -> str:
     """SHOW of one setting."""
     cursor = Cursor(statement.tokens, "S3")
     cursor.expect("SHOW")
+    if cursor.accept("TRANSACTION", "ISOLATION", "LEVEL"):
+        cursor.end()
+        return "SHOW transaction_isolation"
     if cursor.word() in ("ALL", "TABLES", "SCHEMAS", "DATABASES", "COLUMNS", "TABLE", "VIEW"):
         raise not_emulated(f"SHOW {cursor.word()}")
-    name = _known(cursor.name())
+    if knob := _knob(cursor):
+        cursor.end()
+        return f'SELECT {literal(standing(known(knob).name))}::text AS "{PREFIX}.{knob}"'
+    asked = cursor.name()
+    name = _known(asked)
     cursor.end()
+    if asked == "server_version":
+        raise RedshiftError(f'must be superuser to examine "{asked}"', "42501", rule="S3b")
     return f"SHOW {name}"
+
+
+def isolation(knobs: Knobs) -> str:
+    """The backend's level: its repeatable read is a snapshot."""
+    if not holds("X1"):
+        return "read committed"
+    serializable = knobs["isolation"] == "serializable" and holds("X1b")
+    return "serializable" if serializable else "repeatable read"
+
+
+def mirror(knobs: Knobs) -> tuple[str, ...]:
+    """What tells a backend where the knobs stand."""
+    return (
+        f"SET {PREFIX}.off TO {literal(knobs['off'])}",
+        f"SET default_transaction_isolation TO {literal(isolation(knobs))}",
+    )
 
 
 def take_knobs(given: dict[str, str]) -> dict[str, str]:
@@ -199,16 +223,24 @@ def take_knobs(given: dict[str, str]) -> dict[str, str]:
     return {key.lower().removeprefix(f"{PREFIX}."): given.pop(key) for key in keys}
 
 
-def backend_parameters(given: dict[str, str], off: str) -> dict[str, str]:
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace(" ", "\\ ")
+
+
+def backend_parameters(given: dict[str, str], knobs: Knobs) -> dict[str, str]:
     """The start-up parameters for the backend; what Redshift would not know is refused."""
-    options = _OPTIONS | {f"{PREFIX}.off": off}
+    told = {f"{PREFIX}.off": knobs["off"], "default_transaction_isolation": isolation(knobs)}
+    options = _OPTIONS | told
     passed = {}
     for key, value in given.items():
         name = key.lower()
         if name in ("user", "database") or name in NATIVE:
             passed[name] = value
-        elif name in OWN:
-            options[f"rs.{name}"] = value.replace("\\", "\\\\").replace(" ", "\\ ")
+        elif name in OWN and holds("S3a"):
+            options[f"rs.{name}"] = value
         elif name not in _DRIVERS and not name.startswith("_pq_."):
-            raise _unknown(key)
-    return {**passed, "options": " ".join(f"-c {key}={value}" for key, value in options.items())}
+            if holds("S3"):
+                raise _unknown(key)
+            passed[name] = value
+    words = (f"-c {key}={_escaped(value)}" for key, value in options.items())
+    return {**passed, "options": " ".join(words)}

@@ -14,9 +14,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from .faults import BackendError, Fields, RedshiftError, error_fields
+from .rules import holds
 from .tokens import literal
 from .wire import INT, Channel, Message, cstrings, frame
 
@@ -46,6 +47,16 @@ def _row(body: bytes) -> Row:
     return tuple(values)
 
 
+class Hurdles(Protocol):
+    """What may stand in the way of a stream."""
+
+    def before(self) -> None:
+        """The stream is about to begin."""
+
+    async def piece(self) -> None:
+        """A piece of it has been sent."""
+
+
 class TakeOver:
     """The backend session while the front speaks to it itself."""
 
@@ -56,6 +67,7 @@ class TakeOver:
         self._tap = tap
         self._names = names
         self.extended = extended
+        self.hurdles: Hurdles | None = None
         self._open = (b"", b"")
 
     async def run(self, text: str, say: Say | None = None) -> Outcome:
@@ -120,7 +132,9 @@ class TakeOver:
             raise error
 
     async def lock(self, tables: tuple[str, ...], *, in_block: bool) -> None:
-        """Take the write lock on whole tables; LOCK itself takes no snapshot."""
+        """Take the write lock on whole tables (rule X2); LOCK itself takes no snapshot."""
+        if not holds("X2"):
+            return
         if not in_block and self.extended:
             await self.run("SHOW rs.query_group")
         for table in tables:
@@ -136,6 +150,8 @@ class TakeOver:
 
     async def copy_in(self, text: str) -> None:
         """Begin a COPY from the front to the backend."""
+        if self.hurdles:
+            self.hurdles.before()
         if self.extended:
             self._open = self._extended(text)
             await self._backend.send(self._open[0] + _FLUSH)
@@ -153,6 +169,12 @@ class TakeOver:
 
     async def copy_data(self, data: bytes | memoryview) -> None:
         """Send a piece of the stream; an error that has come back meanwhile ends it at once."""
+        await self._send_parts(data)
+        if self.hurdles:
+            await self.hurdles.piece()
+            await self._early()
+
+    async def _send_parts(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
         for start in range(0, len(view), _PART):
             part = view[start : start + _PART]

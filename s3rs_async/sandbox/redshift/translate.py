@@ -7,30 +7,59 @@ can be told as Redshift tells it.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 
-from .faults import Fields, Report
+from .faults import Cycle, Fields, Report, lost_race
+from .rules import holds
+from .scan import cancelled
 
 _OCTETS = re.compile(r"rs_octets_(\d+)_\d+")
 _NULL = re.compile(r'null value in column "([^"]*)"')
 
 
-def translate(fields: Fields) -> Fields:
+_GONE = "WqpnFLRcdst"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What an error's text tells of the session that met it."""
+
+    query: int = 0
+    cycle: Cycle = field(default_factory=Cycle)
+
+
+def translate(fields: Fields, scene: Scene) -> Fields:
     """A backend's error in Redshift's words."""
-    state, values = fields.get("C"), dict(fields.values)
-    for key in "WqpnFLRcdst":
-        values.pop(key, None)
+    values = {key: value for key, value in fields.values.items() if key not in _GONE}
+    words = _words(fields, scene)
+    if words is None:
+        return Fields(values)
+    values.pop("D", None)
+    return Fields(values | words)
+
+
+def _words(fields: Fields, scene: Scene) -> dict[str, str] | None:
+    """The fields that change; nothing where Redshift says the same."""
+    state = fields.get("C")
+    if state == "40001" and holds("X1a"):
+        race = lost_race(scene.cycle)
+        return {"C": race.state, "M": race.message, "D": race.detail(scene.query)}
+    if state == "57014" and holds("X5"):
+        return {"M": cancelled(scene.query).message}
+    if state == "25006" and holds("X8"):
+        return {"M": "transaction is read-only"}
+    return _refused_value(fields, scene.query)
+
+
+def _refused_value(fields: Fields, query: int) -> dict[str, str] | None:
+    state, message = fields.get("C"), fields.get("M")
     octets = _OCTETS.fullmatch(fields.get("n"))
-    missing = _NULL.match(fields.get("M"))
-    if state == "40001":
-        cycle = "transactions forming the cycle are: 0, 0 (pid:0)"
-        detail = f"Serializable isolation violation on table - 0, {cycle}"
-        values |= {"C": "XX000", "M": "1023", "D": detail}
-    elif state == "23514" and octets:
-        values |= {"C": "22001", "M": f"value too long for type character varying({octets[1]})"}
-        values.pop("D", None)
-    elif state == "23502" and missing:
+    missing = _NULL.match(message)
+    if state == "23514" and octets:
+        return {"C": "22001", "M": f"value too long for type character varying({octets[1]})"}
+    if state == "23502" and missing:
         message = f"Cannot insert a NULL value into column {missing[1]}"
-        values |= {"C": "XX000", "M": message, "D": Report(8007, message).text(message, 0)}
-    elif state == "21000" and "MERGE" in fields.get("M"):
-        values["M"] = "Found multiple matches to update the same tuple"
-    return Fields(values)
+        return {"C": "XX000", "M": message, "D": Report(8007, message).text(message, query)}
+    if state == "21000" and "MERGE" in message:
+        return {"M": "Found multiple matches to update the same tuple"}
+    return None

@@ -2,7 +2,10 @@
 
 Two channels meet in a session, one to the client and one to the backend; both speak the same
 frames. A channel gathers what is written and sends it before its owner waits, so that a large
-result costs one system call a buffer and not one a row.
+result costs one system call a buffer and not one a row. A message may announce any length, so a
+channel has a limit: a client that has not logged in yet gets a page, one that has, 64 MiB (Redshift
+takes statements up to 16 MB). What is longer, or shorter than its own length, ends the connection
+before a byte of it is kept.
 
 Log-in is the front's own (md5, or clear text), for the backend trusts its private socket. A wrong
 password and an unknown user get the same answer. A cancel request is a connection of its own; it
@@ -21,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
 from .faults import Fields, RedshiftError, error_fields
+from .rules import holds
 
 Auth: TypeAlias = Literal["md5", "cleartext"]
 INT = struct.Struct("!i")
@@ -29,6 +33,8 @@ _PROTOCOL = 196608
 _CANCEL, _TLS, _GSS = 80877102, 80877103, 80877104
 _STARTUP_LIMIT = 10_000
 _SEND_AT = 1 << 16
+_LONGEST = (1 << 31) - 1
+CLIENT_LIMIT = 1 << 26
 _CLOSE_SECONDS = 1.0
 
 
@@ -49,8 +55,21 @@ def frame(kind: bytes, body: bytes = b"") -> bytes:
 
 
 def cstrings(*texts: str) -> bytes:
-    """Texts, each with its closing zero."""
-    return b"".join(text.encode() + b"\0" for text in texts)
+    """Texts, each with its closing zero; bytes that were no UTF-8 are what they were."""
+    return b"".join(text.encode(errors="surrogateescape") + b"\0" for text in texts)
+
+
+def text_of(body: bytes) -> str:
+    """A body as text; the backend is who judges bytes that are no UTF-8."""
+    return body.decode(errors="surrogateescape")
+
+
+def parts(body: bytes, count: int) -> list[bytes]:
+    """A body up to so many closing zeros, and what follows them."""
+    found = body.split(b"\0", count)
+    if len(found) <= count:
+        raise RedshiftError("invalid message format", "08P01", rule="W5")
+    return found
 
 
 class Channel:
@@ -62,12 +81,22 @@ class Channel:
         self._held = bytearray()
         self._in = bytearray()
         self._at = 0
+        self.limit = _LONGEST
         self.lost = False
 
     def ready(self) -> bool:
         """Whether a whole message has already arrived."""
+        return self._end() > 0
+
+    def _end(self) -> int:
+        """Where the next message ends; nothing while it has not arrived."""
         have = len(self._in) - self._at
-        return have >= 5 and have > INT.unpack_from(self._in, self._at + 1)[0]  # noqa: PLR2004
+        if have < 5:  # noqa: PLR2004 - a kind and a length
+            return 0
+        (size,) = INT.unpack_from(self._in, self._at + 1)
+        if not INT.size <= size <= self.limit:
+            raise RedshiftError("invalid message length", "08P01", rule="W5")
+        return self._at + 1 + size if have > size else 0
 
     async def read(self) -> Message:
         """The next message."""
@@ -76,8 +105,7 @@ class Channel:
                 del self._in[: self._at]
                 self._at = 0
             self._in += await self._more()
-        start = self._at
-        end = start + 1 + INT.unpack_from(self._in, start + 1)[0]
+        start, end = self._at, self._end()
         self._at = end
         return Message(bytes(self._in[start : start + 1]), bytes(self._in[start + 5 : end]))
 
@@ -187,6 +215,7 @@ class StartUp:
 
 async def first_message(client: Channel, tls: ssl.SSLContext | None) -> StartUp | CancelRequest:
     """Read to the start-up message, answering requests for encryption on the way."""
+    client.limit = _STARTUP_LIMIT
     while True:
         size, code = _TWO.unpack(await client.raw(8))
         if not _TWO.size <= size <= _STARTUP_LIMIT:
@@ -200,12 +229,13 @@ async def first_message(client: Channel, tls: ssl.SSLContext | None) -> StartUp 
         await client.send(b"S" if encrypt else b"N")
         if encrypt:
             await client.start_tls(encrypt)
+            tls = None
     if code >> 16 != _PROTOCOL >> 16:
         raise RedshiftError("unsupported frontend protocol", "0A000", rule="W1")
     if code != _PROTOCOL:
         client.write(b"v", INT.pack(0) + INT.pack(0))
-    parts = [part.decode(errors="replace") for part in body.split(b"\0")]
-    pairs = dict(zip(parts[::2], parts[1::2], strict=False))
+    texts = [part.decode(errors="replace") for part in body.split(b"\0")]
+    pairs = dict(zip(texts[::2], texts[1::2], strict=False))
     return StartUp({key: value for key, value in pairs.items() if key})
 
 
@@ -229,10 +259,12 @@ async def log_in(client: Channel, start: StartUp, login: Login) -> None:
     same = hmac.compare_digest(given.body.rstrip(b"\0"), wanted)
     if given.kind != b"p" or not same or user != login.user:
         message = f'password authentication failed for user "{user}"'
-        raise RedshiftError(message, "28000", rule="W2")
-    if start.parameters.get("database", user) != login.database:
-        message = f'database "{start.parameters.get("database", user)}" does not exist'
-        raise RedshiftError(message, "3D000", rule="W2")
+        raise RedshiftError(message, "28000" if holds("W2") else "28P01", rule="W2")
+    database = start.parameters.get("database", user)
+    if database != login.database and holds("W3"):
+        raise RedshiftError(f'database "{database}" does not exist', "3D000", rule="W3")
+    start.parameters["database"] = login.database
+    client.limit = CLIENT_LIMIT
 
 
 def start_message(parameters: dict[str, str]) -> bytes:
