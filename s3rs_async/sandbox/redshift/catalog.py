@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 _OLDEST = 170_000
-_PARTS = ("standin", "tables", "functions", "logs", "catalogue")
+_PARTS = ("standin", "tables", "changes", "functions", "logs", "catalogue")
 _DRESSING = 0x53335253  # the advisory lock of whoever prepares a database
 _BLOCK = 100_000  # query ids of one front
 

@@ -63,6 +63,8 @@ class Token:
     def name(self) -> str:
         """The identifier as Redshift keeps it: ASCII folded, quoted or not."""
         text = self.text[1:-1].replace('""', '"') if self.kind == "quoted" else self.text
+        if self.kind == "quoted" and not holds("N2"):
+            return text
         return _UPPER.sub(lambda match: match.group().lower(), text)
 
     @property
@@ -133,10 +135,10 @@ def _scan(sql: str) -> Iterator[Token]:
 
 def check_name(name: str) -> str:
     """A name that both Redshift and the backend hold whole."""
-    size = len(name.encode()) if holds("N1") else 0
-    if size > _NAME_LIMIT:
-        raise RedshiftError(f'name "{name}" is longer than 127 bytes', "42622", rule="N1")
-    if size > _BACKEND_NAME_LIMIT:
+    size = len(name.encode())
+    if size > _NAME_LIMIT and holds("N1a"):
+        raise RedshiftError(f'name "{name}" is longer than 127 bytes', "42622", rule="N1a")
+    if _BACKEND_NAME_LIMIT < size <= _NAME_LIMIT and holds("N1"):
         raise RedshiftError(
             f'the Redshift stand-in cannot hold the name "{name}": it is longer than 63 bytes',
             "42622",
@@ -222,10 +224,10 @@ class Cursor:
         if not self.accept(*words):
             raise self.wrong()
 
-    def wrong(self) -> RedshiftError:
+    def wrong(self, rule: str = "") -> RedshiftError:
         """A syntax error at the token to come."""
         token = self.peek()
-        return syntax_error(token.text if token else "", self._rule)
+        return syntax_error(token.text if token else "", rule or self._rule)
 
     def name(self) -> str:
         """An identifier."""
