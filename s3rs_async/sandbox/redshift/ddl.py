@@ -1,25 +1,26 @@
-"""CREATE TABLE and ALTER TABLE: what Redshift accepts, in words that the backend accepts.
+"""CREATE TABLE: what Redshift accepts, in words that the backend accepts.
 
 A table's definition is read in full and written anew, so an attribute that is not known here is a
 syntax error and never passes through. Distribution, sort keys, encodings and the keys that Redshift
-does not enforce are facts: they are recorded beside the table (`pg_standin.dress`) and left out of
-the statement. A primary key still makes its columns NOT NULL, as on Redshift.
+does not enforce are facts: `pg_standin.created` records them beside the table, and checks those
+that need the table to be there (do the named columns exist, does the encoding fit). They are left
+out of the statement. A primary key still makes its columns NOT NULL, as on Redshift.
 
-Each result is a `Script`: statements that the session runs on the client's own backend session.
+The result is a `Script`: statements that the session runs on the client's own backend session, in
+one transaction, so that a check that fails takes the table with it.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
-from .faults import RedshiftError, syntax_error
+from .faults import RedshiftError, not_emulated, syntax_error
+from .keys import CONSTRAINTS, FOREIGN, PRIMARY, Facts, Key, column_key, table_key
+from .rules import holds
 from .tokens import Cursor, Statement, Token, dotted, items, literal, quoted
 from .types import ENCODINGS, ColumnType, read_type
 
-Facts: TypeAlias = dict[str, object]
-CONSTRAINTS = ("PRIMARY", "UNIQUE", "FOREIGN", "CONSTRAINT")
 _ATTRIBUTES = frozenset(
     [
         "DEFAULT",
@@ -33,9 +34,11 @@ _ATTRIBUTES = frozenset(
         "UNIQUE",
         "PRIMARY",
         "REFERENCES",
+        "COLLATE",
     ]
 )
-_SORT_LIMITS = {"COMPOUND": 400, "INTERLEAVED": 8}
+_IDENTITY_TYPES = ("integer", "bigint")
+SORT_LIMITS = {"COMPOUND": 400, "INTERLEAVED": 8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +61,20 @@ class Table:
     optional: bool
     columns: dict[str, ColumnType] = field(default_factory=dict)
     parts: dict[str, str] = field(default_factory=dict)
+    identity: str = ""
     not_null: set[str] = field(default_factory=set)
     encodings: dict[str, str] = field(default_factory=dict)
-    keys: list[str] = field(default_factory=list)
-    likes: list[str] = field(default_factory=list)
+    keys: list[Key] = field(default_factory=list)
+    likes: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
     diststyle: str = ""
     distkeys: list[str] = field(default_factory=list)
     sortstyle: str = ""
     sortkey: list[str] = field(default_factory=list)
+
+    @property
+    def attributed(self) -> bool:
+        """Whether anything about distribution or sorting is said."""
+        return bool(self.diststyle or self.distkeys or self.sortstyle or self.sortkey)
 
 
 def rendered(tokens: tuple[Token, ...]) -> str:
@@ -90,129 +99,119 @@ def _until_attribute(cursor: Cursor) -> tuple[Token, ...]:
     return tuple(taken)
 
 
-def _identity(cursor: Cursor, words: str) -> str:
+def _identity(table: Table, name: str, cursor: Cursor, words: str) -> str:
+    if not holds("D8a"):
+        raise syntax_error("IDENTITY" if words == "ALWAYS" else "(", "D8a")
     cursor.expect("(")
     seed = cursor.number()
     cursor.expect(",")
     step = cursor.number()
     cursor.expect(")")
+    if table.columns[name].sql not in _IDENTITY_TYPES and holds("D8c"):
+        message = f'identity column "{name}" must be of type INT or BIGINT'
+        raise RedshiftError(message, "42804", rule="D8c")
+    if table.identity and holds("D8b"):
+        message = f'a table has one identity column: "{table.identity}" and "{name}" are two'
+        raise RedshiftError(message, "42601", rule="D8b")
+    table.identity = name
+    table.not_null.add(name)
     return f"GENERATED {words} AS IDENTITY (START WITH {seed} INCREMENT BY {step})"
 
 
-def _references(cursor: Cursor) -> str:
-    target = dotted(cursor.qualified())
-    follows = cursor.peek()
-    if follows is not None and follows.text == "(":
-        target += "(" + ",".join(cursor.names()) + ")"
-    return target
-
-
-def _encoding(cursor: Cursor, name: str, kind: ColumnType) -> str:
+def read_encoding(cursor: Cursor) -> str:
+    """An encoding's name."""
     encoding = cursor.name()
     if encoding not in ENCODINGS:
-        raise syntax_error(encoding, "D2")
-    if not kind.takes(encoding):
-        message = f'invalid encoding type specified for column "{name}"'
-        raise RedshiftError(message, "42804", rule="D2")
+        raise syntax_error(encoding, "D2b")
     return encoding
 
 
-def _value(cursor: Cursor) -> str:
+def _value(table: Table, name: str, cursor: Cursor) -> str:
     if cursor.accept("DEFAULT"):
         return "DEFAULT " + rendered(_until_attribute(cursor))
     if cursor.accept("IDENTITY"):
-        return _identity(cursor, "ALWAYS")
+        return _identity(table, name, cursor, "ALWAYS")
     if cursor.accept("GENERATED", "BY", "DEFAULT", "AS", "IDENTITY"):
-        return _identity(cursor, "BY DEFAULT")
+        return _identity(table, name, cursor, "BY DEFAULT")
     return ""
 
 
-def _key(table: Table, name: str, cursor: Cursor) -> bool:
-    if cursor.accept("PRIMARY", "KEY"):
+def _attribute(table: Table, name: str, cursor: Cursor) -> bool:
+    """One attribute of a column, except what gives it a value."""
+    if cursor.accept("NOT", "NULL"):
         table.not_null.add(name)
-        table.keys.append(f"PRIMARY KEY ({name})")
-    elif cursor.accept("UNIQUE"):
-        table.keys.append(f"UNIQUE ({name})")
-    elif cursor.accept("REFERENCES"):
-        table.keys.append(f"FOREIGN KEY ({name}) REFERENCES {_references(cursor)}")
+    elif cursor.accept("ENCODE"):
+        table.encodings[name] = read_encoding(cursor)
     elif cursor.accept("DISTKEY"):
         table.distkeys.append(name)
     elif cursor.accept("SORTKEY"):
         table.sortkey.append(name)
+    elif cursor.word() == "COLLATE":
+        raise not_emulated("COLLATE")
+    elif (key := column_key(cursor, table.name[-1], name)) is not None:
+        add_key(table, key)
     else:
-        return False
+        return cursor.accept("NULL")
     return True
+
+
+def add_key(table: Table, key: Key) -> None:
+    """One more key; a primary one makes its columns NOT NULL."""
+    table.keys.append(key)
+    if key.kind == PRIMARY:
+        table.not_null.update(key.columns)
 
 
 def read_column(table: Table, cursor: Cursor) -> None:
     """A column's definition."""
     name = cursor.name()
     if name in table.columns:
-        raise RedshiftError(f'column "{name}" specified more than once', "42701", rule="D1")
+        raise RedshiftError(f'column "{name}" specified more than once', "42701", rule="N2")
     kind = table.columns[name] = read_type(cursor)
     value = ""
     while not cursor.done:
-        if cursor.accept("NOT", "NULL"):
-            table.not_null.add(name)
-        elif cursor.accept("ENCODE"):
-            table.encodings[name] = _encoding(cursor, name, kind)
-        elif cursor.accept("NULL") or _key(table, name, cursor):
+        if _attribute(table, name, cursor):
             continue
-        elif not value and (value := _value(cursor)):
-            if "IDENTITY" in value:
-                table.not_null.add(name)
-        else:
+        if value or not (value := _value(table, name, cursor)):
             raise cursor.wrong()
     table.parts[name] = f"{quoted(name)} {kind.sql} {value}".rstrip()
 
 
-def read_constraint(table: Table, cursor: Cursor) -> None:
-    """A key of a table; it is recorded and not enforced."""
-    if cursor.accept("CONSTRAINT"):
-        cursor.name()
-    if cursor.accept("PRIMARY", "KEY"):
-        names = cursor.names()
-        table.not_null.update(names)
-        table.keys.append(f"PRIMARY KEY ({','.join(names)})")
-    elif cursor.accept("UNIQUE"):
-        table.keys.append(f"UNIQUE ({','.join(cursor.names())})")
-    else:
-        cursor.expect("FOREIGN", "KEY")
-        names = cursor.names()
-        cursor.expect("REFERENCES")
-        table.keys.append(f"FOREIGN KEY ({','.join(names)}) REFERENCES {_references(cursor)}")
-    cursor.end()
-
-
 def _like(table: Table, cursor: Cursor) -> None:
-    source = dotted(cursor.qualified())
+    source = cursor.qualified()
     defaults = cursor.accept("INCLUDING", "DEFAULTS")
     if not defaults:
         cursor.accept("EXCLUDING", "DEFAULTS")
     cursor.end()
-    table.likes.append(f"LIKE {source}" + (" INCLUDING DEFAULTS" if defaults else ""))
+    table.likes.append((source, " INCLUDING DEFAULTS" if defaults else ""))
 
 
 def _body(table: Table, tokens: tuple[Token, ...]) -> None:
     for item in items(tokens):
-        cursor = Cursor(item, "D1")
+        cursor = Cursor(item, "D1h")
         if cursor.accept("LIKE"):
             _like(table, cursor)
         elif cursor.word() in CONSTRAINTS:
-            read_constraint(table, cursor)
+            add_key(table, table_key(cursor, table.name[-1]))
         else:
             read_column(table, cursor)
+
+
+def read_sortkey(cursor: Cursor, style: str) -> tuple[str, ...]:
+    """The columns of a sort key; only so many may be."""
+    names = cursor.names()
+    if len(names) > SORT_LIMITS[style] and holds("D2e"):
+        message = f"a {style} sort key has at most {SORT_LIMITS[style]} columns"
+        raise RedshiftError(message, "54011", rule="D2e")
+    return names
 
 
 def _sort(table: Table, cursor: Cursor, style: str) -> None:
     if style == "COMPOUND" and cursor.accept("AUTO"):
         table.sortstyle = "AUTO"
         return
-    table.sortkey = list(cursor.names())
+    table.sortkey += read_sortkey(cursor, style)
     table.sortstyle = style
-    if len(table.sortkey) > _SORT_LIMITS[style]:
-        message = f"a {style} sort key has at most {_SORT_LIMITS[style]} columns"
-        raise RedshiftError(message, "54011", rule="D2")
 
 
 def read_option(table: Table, cursor: Cursor) -> bool:
@@ -235,7 +234,12 @@ def read_option(table: Table, cursor: Cursor) -> bool:
     return True
 
 
-def _check_keys(table: Table, *, named: bool) -> None:
+def _check_styles(table: Table) -> None:
+    if table.likes and table.attributed and holds("D2f"):
+        message = "LIKE takes distribution and sort keys from its table, they cannot be given"
+        raise RedshiftError(message, "0A000", rule="D2f")
+    if not holds("D2"):
+        return
     if len(table.distkeys) > 1:
         raise RedshiftError("only one DISTKEY column is allowed", "42601", rule="D2")
     if table.distkeys and table.diststyle not in ("", "KEY"):
@@ -243,27 +247,21 @@ def _check_keys(table: Table, *, named: bool) -> None:
         raise RedshiftError(message, "42601", rule="D2")
     if table.diststyle == "KEY" and not table.distkeys:
         raise RedshiftError("DISTSTYLE KEY needs a DISTKEY column", "42601", rule="D2")
-    for name in (*table.distkeys, *table.sortkey):
-        if named and name not in table.columns:
-            message = f'column "{name}" named in key does not exist'
-            raise RedshiftError(message, "42703", rule="D2")
-        if named and table.columns[name].sql == "jsonb":
-            message = f'column "{name}" of type SUPER cannot be a key'
-            raise RedshiftError(message, "0A000", rule="D2")
 
 
 def facts_of(table: Table) -> Facts:
-    """What is recorded beside a table."""
-    style = table.diststyle or ("KEY" if table.distkeys else "AUTO")
-    return {
-        "diststyle": style,
-        "distkey": table.distkeys[0] if table.distkeys else None,
-        "sortstyle": table.sortstyle or ("COMPOUND" if table.sortkey else "AUTO"),
-        "sortkey": table.sortkey,
+    """What is recorded beside a table; what is not said is not there."""
+    facts: Facts = {
         "encode": table.encodings,
-        "keys": table.keys,
         "octets": {n: k.octets for n, k in table.columns.items() if k.sql == "bytea"},
     }
+    if table.diststyle or table.distkeys:
+        facts["diststyle"] = table.diststyle or "KEY"
+        facts["distkey"] = table.distkeys[0] if table.distkeys else None
+    if table.sortstyle or table.sortkey:
+        facts["sortstyle"] = table.sortstyle or "COMPOUND"
+        facts["sortkey"] = table.sortkey
+    return facts
 
 
 def one_at_a_time(name: str) -> str:
@@ -281,12 +279,23 @@ def dress(name: tuple[str, ...], facts: Facts) -> str:
     )
 
 
+def _created(table: Table, *, query: bool) -> str:
+    """Record a new table's facts, whatever table had its name or its number before."""
+    keys = sorted(table.keys, key=lambda key: key.kind == FOREIGN)  # one may refer to its own table
+    facts = facts_of(table) | {"keys": [key.fact for key in keys], "query": query}
+    names = [literal(json.dumps(each)) for each in (table.name, [one for one, _ in table.likes])]
+    temporary = "true" if table.temporary else "false"
+    given = ", ".join((names[0], temporary, literal(json.dumps(facts)), names[1]))
+    return f"SELECT pg_standin.created({given})"
+
+
 def columns_sql(table: Table) -> str:
     """The column list for the backend."""
     parts = [
         text + (" NOT NULL" if name in table.not_null else "") for name, text in table.parts.items()
     ]
-    return "(" + ", ".join([*parts, *table.likes]) + ")"
+    likes = [f"LIKE {dotted(source)}{more}" for source, more in table.likes]
+    return "(" + ", ".join([*parts, *likes]) + ")"
 
 
 def _header(cursor: Cursor) -> Table:
@@ -298,31 +307,41 @@ def _header(cursor: Cursor) -> Table:
     cursor.expect("TABLE")
     optional = cursor.accept("IF", "NOT", "EXISTS")
     name = cursor.qualified()
-    return Table(name, temporary or name[-1].startswith("#"), optional)
+    marked = name[-1].startswith("#")
+    if marked and not holds("D7"):
+        raise syntax_error("#", "D7")
+    return Table(name, temporary or marked, optional)
+
+
+def _as_query(table: Table, cursor: Cursor, query: str) -> str:
+    """The list of names, the attributes, then the query."""
+    follows = cursor.peek()
+    names = cursor.names() if follows is not None and follows.text == "(" else ()
+    while cursor.word() != "AS" and read_option(table, cursor):
+        continue
+    if cursor.word() != "AS" or table.optional:
+        raise cursor.wrong()
+    listed = f"({', '.join(map(quoted, names))}) " if names else ""
+    return listed + query
+
+
+def _defined(table: Table, cursor: Cursor) -> str:
+    _body(table, cursor.group())
+    while not cursor.done and read_option(table, cursor):
+        continue
+    cursor.end()
+    return columns_sql(table)
 
 
 def create_table(statement: Statement, folded: str) -> Script:
     """CREATE TABLE with columns, LIKE, or AS a query (whose text comes folded from the caller)."""
-    cursor = Cursor(statement.tokens, "D1")
+    cursor = Cursor(statement.tokens, "D9" if folded else "D1h")
     table = _header(cursor)
-    follows, query = cursor.peek(), ""
-    if follows is not None and follows.text == "(":
-        _body(table, cursor.group())
-    while not cursor.done and read_option(table, cursor):
-        continue
-    start = cursor.peek()
-    if start is not None and start.word == "AS" and not table.parts and not table.likes:
-        query = folded
-    else:
-        cursor.end()
-    if not (query or table.parts or table.likes):
-        raise cursor.wrong()
-    _check_keys(table, named=bool(table.parts) and not table.likes)
+    body = _as_query(table, cursor, folded) if folded else _defined(table, cursor)
+    _check_styles(table)
     head = "CREATE TEMP TABLE" if table.temporary else "CREATE TABLE"
     head += " IF NOT EXISTS" if table.optional else ""
-    body = query or columns_sql(table)
     text = f"{head} {dotted(table.name)} {body}"
     steps = (one_at_a_time(dotted(table.name)), text) if table.optional else (text,)
-    return Script(
-        steps, "SELECT" if query else "CREATE TABLE", then=dress(table.name, facts_of(table))
-    )
+    tag = "SELECT" if folded else "CREATE TABLE"
+    return Script(steps, tag, then=_created(table, query=bool(folded)))

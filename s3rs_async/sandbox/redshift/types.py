@@ -1,9 +1,10 @@
-"""Redshift's column types: how DDL names them, what holds them in the backend, what they encode as.
+"""Redshift's column types: how DDL names them and what holds them in the backend.
 
 Defaults that PostgreSQL lacks are the point: TEXT is VARCHAR(256), DECIMAL is (18,0), CHAR is one
 byte. Lengths are bytes; the backend counts characters, so `sql/tables.sql` adds a check in octets.
 Types that Redshift does not have (json, uuid, arrays, serial, bytea) are refused here, because a
-column that only the stand-in accepts would hide the error until the first real cluster.
+column that only the stand-in accepts would hide the error until the first real cluster. A rule
+that is off leaves the type as PostgreSQL reads it: TEXT without an end, DECIMAL without a scale.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .faults import RedshiftError, not_emulated
+from .rules import holds
 
 if TYPE_CHECKING:
     from .tokens import Cursor
 
 VARCHAR_LIMIT = 65535
 CHAR_LIMIT = 4096
+VARBYTE_LIMIT = 16_777_216
 DECIMAL_LIMIT = 38
 SCALE_LIMIT = 37
 
@@ -26,11 +29,10 @@ _PLAIN = {
     "INT4": "integer", "BIGINT": "bigint", "INT8": "bigint", "REAL": "real", "FLOAT4": "real",
     "FLOAT8": "double precision", "FLOAT": "double precision", "BOOLEAN": "boolean",
     "BOOL": "boolean", "DATE": "date", "TIMESTAMPTZ": "timestamptz", "TIMETZ": "timetz",
-    "SUPER": "jsonb",
 }  # fmt: skip
-_TEXTS = {"VARCHAR": 256, "NVARCHAR": 256, "TEXT": 256, "CHAR": 1, "NCHAR": 1, "BPCHAR": 256}
-_KNOWN_MISSING = {"GEOMETRY", "GEOGRAPHY", "HLLSKETCH", "INTERVAL"}
-_NUMBERS = frozenset({"smallint", "integer", "bigint", "date", "timestamp", "timestamptz"})
+_VARYING = frozenset({"VARCHAR", "NVARCHAR", "TEXT"})
+_FIXED = {"CHAR": 1, "NCHAR": 1, "CHARACTER": 1, "BPCHAR": 256}
+_NOT_EMULATED = frozenset({"GEOMETRY", "GEOGRAPHY", "HLLSKETCH", "INTERVAL"})
 ENCODINGS = frozenset(
     [
         "raw",
@@ -58,33 +60,44 @@ class ColumnType:
     sql: str
     octets: int = 0
 
-    def takes(self, encoding: str) -> bool:
-        """Whether Redshift has this encoding for the type."""
-        kind = self.sql.split("(", maxsplit=1)[0]
-        if encoding == "az64":
-            return kind in _NUMBERS or kind == "numeric"
-        if encoding in ("text255", "text32k"):
-            return kind == "varchar"
-        return encoding in ENCODINGS
+
+def _only_redshifts(name: str) -> RedshiftError:
+    """What PostgreSQL says of a type's name that it does not know."""
+    return RedshiftError(f'type "{name.lower()}" does not exist', "42704", rule="D1f")
 
 
-def _length(cursor: Cursor, default: int, limit: int, name: str) -> int:
+def _size(cursor: Cursor, limit: int, rule: str) -> int:
+    """A length in parentheses, 0 when there is none."""
     if not cursor.accept("("):
-        return default
-    size = limit if cursor.accept("MAX") else cursor.number()
+        return 0
+    maximal = cursor.accept("MAX")
+    if maximal and not holds("D1f"):
+        raise _only_redshifts("max")
+    size = limit if maximal else cursor.number()
     cursor.expect(")")
-    if not 1 <= size <= limit:
-        message = f"length for type {name} must be between 1 and {limit}"
-        raise RedshiftError(message, "22023", rule="D1")
+    if size > limit:
+        message = f"Column length exceeds maximum allowed (maximum column length is {limit})"
+        raise RedshiftError(message, "22023", rule=rule)
+    if size < 1:
+        raise RedshiftError("length of a type must be at least 1", "22023", rule=rule)
     return size
 
 
-def _text(cursor: Cursor, word: str) -> ColumnType:
-    fixed = word in ("CHAR", "NCHAR", "BPCHAR") and not cursor.accept("VARYING")
-    limit = CHAR_LIMIT if fixed else VARCHAR_LIMIT
-    default = _TEXTS[word] if fixed else 256
-    size = default if word == "TEXT" else _length(cursor, default, limit, word.lower())
-    return ColumnType(f"{'char' if fixed else 'varchar'}({size})", size)
+def _varying(cursor: Cursor, word: str) -> ColumnType:
+    if word == "NVARCHAR" and not holds("D1f"):
+        raise _only_redshifts(word)
+    size = 0 if word == "TEXT" else _size(cursor, VARCHAR_LIMIT, "D1c")
+    if not size and not holds("D1"):
+        return ColumnType("text" if word == "TEXT" else "varchar")
+    return ColumnType(f"varchar({size or 256})", size or 256)
+
+
+def _fixed(cursor: Cursor, word: str) -> ColumnType:
+    size = _size(cursor, CHAR_LIMIT, "D1d")
+    if not size and word == "BPCHAR" and not holds("D1a"):
+        return ColumnType("bpchar")
+    size = size or _FIXED[word]
+    return ColumnType(f"char({size})", size)
 
 
 def _decimal(cursor: Cursor) -> ColumnType:
@@ -93,12 +106,14 @@ def _decimal(cursor: Cursor) -> ColumnType:
         precision = cursor.number()
         scale = cursor.number() if cursor.accept(",") else 0
         cursor.expect(")")
+    elif not holds("D1b"):
+        return ColumnType("numeric")
     if not 1 <= precision <= DECIMAL_LIMIT:
         message = f"DECIMAL precision {precision} must be between 1 and {DECIMAL_LIMIT}"
-        raise RedshiftError(message, "22023", rule="D1")
+        raise RedshiftError(message, "22023", rule="D1e")
     if not 0 <= scale <= min(precision, SCALE_LIMIT):
         message = f"DECIMAL scale {scale} must be between 0 and {min(precision, SCALE_LIMIT)}"
-        raise RedshiftError(message, "22023", rule="D1")
+        raise RedshiftError(message, "22023", rule="D1e")
     return ColumnType(f"numeric({precision},{scale})")
 
 
@@ -110,15 +125,23 @@ def _timed(cursor: Cursor, word: str) -> ColumnType:
     return ColumnType(base)
 
 
-def _binary(cursor: Cursor) -> ColumnType:
-    return ColumnType("bytea", _length(cursor, 64000, 16_777_216, "varbyte"))
+def _own(cursor: Cursor, word: str) -> ColumnType:
+    """SUPER and VARBYTE, which the backend has under other names."""
+    if not holds("D1f"):
+        raise _only_redshifts(word)
+    if word == "SUPER":
+        return ColumnType("jsonb")
+    return ColumnType("bytea", _size(cursor, VARBYTE_LIMIT, "D1f") or 64000)
 
 
-def _plain(word: str) -> ColumnType:
-    if word in _KNOWN_MISSING:
+def _plain(cursor: Cursor, word: str, written: str) -> ColumnType:
+    if word == "DOUBLE":
+        cursor.expect("PRECISION")
+        return ColumnType("double precision")
+    if word in _NOT_EMULATED:
         raise not_emulated(f"the type {word}")
     if word not in _PLAIN:
-        raise RedshiftError(f'type "{word.lower()}" does not exist', "42704", rule="D1")
+        raise RedshiftError(f'type "{written}" does not exist', "42704", rule="D1g")
     return ColumnType(_PLAIN[word])
 
 
@@ -126,17 +149,16 @@ def read_type(cursor: Cursor) -> ColumnType:
     """A type as DDL writes it."""
     token = cursor.take()
     word = token.word
-    if word == "CHARACTER":
-        word = "CHAR"
-    if word in _TEXTS:
-        return _text(cursor, word)
+    if word in ("CHAR", "CHARACTER", "NCHAR") and cursor.accept("VARYING"):
+        word = "VARCHAR"
+    if word in _VARYING:
+        return _varying(cursor, word)
+    if word in _FIXED:
+        return _fixed(cursor, word)
     if word in ("DECIMAL", "NUMERIC", "DEC"):
         return _decimal(cursor)
     if word in ("TIMESTAMP", "TIME"):
         return _timed(cursor, word)
-    if word in ("VARBYTE", "VARBINARY") or (word == "BINARY" and cursor.accept("VARYING")):
-        return _binary(cursor)
-    if word == "DOUBLE":
-        cursor.expect("PRECISION")
-        return ColumnType("double precision")
-    return _plain(word)
+    if word in ("SUPER", "VARBYTE", "VARBINARY") or (word == "BINARY" and cursor.accept("VARYING")):
+        return _own(cursor, word)
+    return _plain(cursor, word, token.name)
