@@ -1,7 +1,6 @@
 """A backend's errors in Redshift's words: SQLSTATE, message, detail; nothing of PostgreSQL's.
 
-The check constraints that count bytes are named after the length they guard, so that their breach
-can be told as Redshift tells it.
+The checks of our own in the backend (lengths in bytes, for one) raise Redshift's words themselves.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from .faults import Cycle, Fields, Report, lost_race
 from .rules import holds
 from .scan import cancelled
 
-_OCTETS = re.compile(r"rs_octets_(\d+)_\d+")
 _NULL = re.compile(r'null value in column "([^"]*)"')
 
 
@@ -34,7 +32,8 @@ def translate(fields: Fields, scene: Scene) -> Fields:
     words = _words(fields, scene)
     if words is None:
         return Fields(values)
-    values.pop("D", None)
+    for key in "DH":
+        values.pop(key, None)
     return Fields(values | words)
 
 
@@ -53,11 +52,10 @@ def _words(fields: Fields, scene: Scene) -> dict[str, str] | None:
 
 def _refused_value(fields: Fields, query: int) -> dict[str, str] | None:
     state, message = fields.get("C"), fields.get("M")
-    octets = _OCTETS.fullmatch(fields.get("n"))
     missing = _NULL.match(message)
-    if state == "23514" and octets:
-        return {"C": "22001", "M": f"value too long for type character varying({octets[1]})"}
-    if state == "23502" and missing:
+    if state == "428C9" and holds("D8"):
+        return {"C": "0A000", "M": "cannot set an identity column to a value"}
+    if state == "23502" and missing and holds("D3c"):
         message = f"Cannot insert a NULL value into column {missing[1]}"
         return {"C": "XX000", "M": message, "D": Report(8007, message).text(message, query)}
     if state == "21000" and "MERGE" in message:
