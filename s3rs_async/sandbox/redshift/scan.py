@@ -89,16 +89,15 @@ def too_long(column: Column, size: int, uri: str, region: str, value: str) -> Re
 
 
 def _bad_text(rule: str, message: str, more: str, column: Column, where: Spot) -> RedshiftError:
-    context = f"{message} {more}".strip()
     length = str(column.length or "")
     spot = Spot(where.file, column.name, column.title, length, where.value)
-    return RedshiftError(message, rule=rule, report=Report(1220, context), spot=spot)
+    return RedshiftError(message, rule=rule, report=Report(1220, message + more), spot=spot)
 
 
 def multibyte(column: Column, uri: str, value: str) -> RedshiftError:
     """A character of several bytes in a CHAR."""
     first = next(character for character in value if not character.isascii())
-    more = f"(Hint: Try using VARCHAR). Invalid char: {first.encode().hex(' ')}"
+    more = f" (Hint: Try using VARCHAR). Invalid char: {first.encode().hex(' ')}"
     message = "Multibyte character not supported for CHAR"
     return _bad_text("T12", message, more, column, Spot(uri, value=value))
 
@@ -107,9 +106,9 @@ def invalid_utf8(column: Column, uri: str, value: bytes) -> RedshiftError:
     """A text that is no UTF-8."""
     sequence, number = offence(value)
     message = "String contains invalid or unsupported UTF8 codepoints"
-    more = f"Bad UTF8 hex sequence: {sequence.hex(' ')} (error {number})"
+    more = f". Bad UTF8 hex sequence: {sequence.hex(' ')} (error {number})"
     shown = Spot(uri, value=value.decode(errors="replace")[:SHOWN])
-    return _bad_text("T15", f"{message}.", more, column, shown)
+    return _bad_text("T15", message, more, column, shown)
 
 
 def nul_byte(column: Column, uri: str) -> RedshiftError:
