@@ -2,11 +2,13 @@
 
 Everything the stand-in decides about a statement it decides by tokens: a keyword inside a literal,
 a quoted name or a comment is no keyword. Literals follow Redshift, whose backend runs with
-standard_conforming_strings off: a backslash escapes the next character. Statements are rewritten by
-edits on spans of the original text, so what is not understood stays as the client wrote it.
+standard_conforming_strings off: a backslash escapes the next character (rule S1). Statements are
+rewritten by edits on spans of the original text, so what is not understood stays as the client
+wrote it. Signs are joined to operators as PostgreSQL's scanner joins them, so that `->>` is one.
 
 Names: ASCII letters fold to lower case inside double quotes too. PostgreSQL cuts names at 63 bytes
-without a word while Redshift holds 127, so names between are refused here, loudly.
+without a word while Redshift holds 127, so names between are refused here, loudly. Redshift cuts
+longer ones at 127, by which two become one; those are refused too.
 """
 
 from __future__ import annotations
@@ -25,18 +27,25 @@ Kind: TypeAlias = Literal["word", "quoted", "string", "number", "param", "op"]
 _NAME_LIMIT = 127
 _BACKEND_NAME_LIMIT = 63
 
-_TOKEN = re.compile(
-    r"""(?P<space>\s+|--[^\n]*)
+_PATTERN = r"""(?P<space>\s+|--[^\n]*)
     |(?P<comment>/\*)
     |(?P<string>[EeNn]?'(?:[^'\\]|\\.|'')*'|\$(?P<tag>[A-Za-z_]*)\$.*?\$(?P=tag)\$)
     |(?P<quoted>"(?:[^"]|"")*")
     |(?P<word>\#?[^\W\d][\w$]*)
     |(?P<number>\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)
     |(?P<param>\$\d+)
-    |(?P<op>::|[<>!]=|<>|\|\||.)""",
+    |(?P<signs>(?:(?!--|/\*)[-+*/<>=~!@\#%^&|?])+)
+    |(?P<op>::|.)"""
+_TOKEN = re.compile(_PATTERN, re.VERBOSE | re.DOTALL)
+_STANDARD = re.compile(
+    _PATTERN.replace("[EeNn]?'(?:", "[Ee]'(?:").replace(
+        "|\\$(?P<tag>", "|[Nn]?'(?:[^']|'')*'|\\$(?P<tag>"
+    ),
     re.VERBOSE | re.DOTALL,
 )
+_SPECIAL = frozenset("~!@#%^&|?")
 _ESCAPE = re.compile(r"\\(.)|''", re.DOTALL)
+_COMMENT = re.compile(r"/\*|\*/")
 _UPPER = re.compile(r"[A-Z]+")
 
 
@@ -58,6 +67,11 @@ class Token:
     def is_name(self) -> bool:
         """Whether it can name something."""
         return self.kind in ("word", "quoted")
+
+    @property
+    def depth(self) -> int:
+        """What a parenthesis adds to the depth."""
+        return {"(": 1, ")": -1}.get(self.text, 0) if self.kind == "op" else 0
 
     @property
     def name(self) -> str:
@@ -111,7 +125,7 @@ class Edit:
 def _after_comment(sql: str, start: int) -> int:
     depth, at = 1, start
     while depth:
-        match = re.compile(r"/\*|\*/").search(sql, at)
+        match = _COMMENT.search(sql, at)
         if match is None:
             raise RedshiftError("unterminated /* comment", "42601", rule="S1")
         depth += 1 if match.group() == "/*" else -1
@@ -119,15 +133,28 @@ def _after_comment(sql: str, start: int) -> int:
     return at
 
 
+def _operator(signs: str) -> str:
+    """The first operator of a run of signs: a last + or - is a sign of what follows."""
+    cut = len(signs)
+    if not _SPECIAL.intersection(signs):
+        while cut > 1 and signs[cut - 1] in "+-":
+            cut -= 1
+    return signs[:cut]
+
+
 def _scan(sql: str) -> Iterator[Token]:
-    at = 0
+    at, pattern = 0, _TOKEN if holds("S1") else _STANDARD
     while at < len(sql):
-        match = _TOKEN.match(sql, at)
+        match = pattern.match(sql, at)
         if match is None or match.group() in ("'", '"'):
             raise RedshiftError("unterminated quoted string", "42601", rule="S1")
         at = match.end()
         kind = match.lastgroup if match.lastgroup != "tag" else "string"
-        if kind == "comment":
+        if kind == "signs":
+            operator = _operator(match.group())
+            at = match.start() + len(operator)
+            yield Token("op", operator, match.start(), at)
+        elif kind == "comment":
             at = _after_comment(sql, at)
         elif kind != "space":
             yield Token(kind, match.group(), match.start(), at)  # type: ignore[arg-type]
@@ -163,6 +190,11 @@ def split(sql: str) -> list[Statement]:
     return statements
 
 
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text: how the tables of keywords and names are written."""
+    return frozenset(text.split())
+
+
 def quoted(name: str) -> str:
     """A name as SQL."""
     return '"' + name.replace('"', '""') + '"'
@@ -186,6 +218,11 @@ class Cursor:
         self._tokens = tokens
         self._at = 0
         self._rule = rule
+
+    @property
+    def taken(self) -> int:
+        """How many tokens have been taken."""
+        return self._at
 
     @property
     def done(self) -> bool:
@@ -225,9 +262,10 @@ class Cursor:
             raise self.wrong()
 
     def wrong(self, rule: str = "") -> RedshiftError:
-        """A syntax error at the token to come."""
+        """A syntax error at the token to come; a text is not shown, it may be a secret."""
         token = self.peek()
-        return syntax_error(token.text if token else "", rule or self._rule)
+        shown = "'...'" if token and token.kind == "string" else token.text if token else ""
+        return syntax_error(shown, rule or self._rule)
 
     def name(self) -> str:
         """An identifier."""
@@ -272,8 +310,7 @@ class Cursor:
         self.expect("(")
         start, depth = self._at, 1
         while depth:
-            token = self.take()
-            depth += {"(": 1, ")": -1}.get(token.text, 0) if token.kind == "op" else 0
+            depth += self.take().depth
         return self._tokens[start : self._at - 1]
 
     def rest(self) -> tuple[Token, ...]:
@@ -293,10 +330,9 @@ def items(tokens: tuple[Token, ...]) -> list[tuple[Token, ...]]:
     parts: list[list[Token]] = [[]]
     depth = 0
     for token in tokens:
-        if token.kind == "op":
-            depth += {"(": 1, ")": -1}.get(token.text, 0)
-            if token.text == "," and depth == 0:
-                parts.append([])
-                continue
+        depth += token.depth
+        if token.kind == "op" and token.text == "," and depth == 0:
+            parts.append([])
+            continue
         parts[-1].append(token)
     return [tuple(part) for part in parts]
