@@ -123,6 +123,8 @@ class Session:
                     await self.line.answered()
                 raise _OverError
             self.line.stop.clear()
+            if kind != b"S":
+                await self._work.settle()
             act = self._acts.get(kind)
             if act is None:
                 await self.line.forward(kind, body, more=more)

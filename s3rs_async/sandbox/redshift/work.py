@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from .copy import CopyStatement
 from .ddl import Script
-from .faults import Cycle, Fields, RedshiftError, lost_race, plain_error
+from .faults import Cycle, RedshiftError, error_fields, lost_race, plain_error
 from .knobs import Knobs
-from .load import Loader
+from .load import Loader, answers
 from .obstacles import CutError, Obstacles
 from .plans import Forward, Plan
 from .rules import holds
@@ -93,6 +93,7 @@ class Work:
         self._front = front
         self._line = line
         self._knobs = knobs
+        self._late = ""
         self.copying = False
 
     async def refuse(self, own: TakeOver, error: RedshiftError) -> None:
@@ -191,17 +192,15 @@ class Work:
         try:
             load = await self._load(statement, own, query)
         except RedshiftError as error:
-            await own.fail(error, query)
+            if holds("15a"):
+                await own.fail(error, query)
+            self._line.say(b"E", error_fields(error, query).body())
             return
         finally:
             self.copying = False
             own.hurdles = None
-        text = (
-            f"Load into table '{load.table}' completed, {load.rows} record(s) loaded successfully."
-        )
-        notice = Fields({"S": "INFO", "V": "INFO", "C": "00000", "M": text})
-        self._line.say(b"N", notice.body())
-        self._line.say(b"C", cstrings("COPY"))
+        for kind, body in answers(load):
+            self._line.say(kind, body)
 
     async def _load(self, statement: CopyStatement, own: TakeOver, query: int) -> Load:
         line, front = self._line, self._front
@@ -209,11 +208,26 @@ class Work:
         limit = seconds((await own.run("SHOW statement_timeout")).rows[0][0] or "")
         async with front.catalogue.copying(query, statement.source, front.who(line.key)) as log:
             loader = Loader(own, front.store, query, line.stop, log)
-            with _alarm(limit, line.stop):
-                load = await loader.load(statement, in_block=line.status == b"T")
+            try:
+                with _alarm(limit, line.stop):
+                    load = await loader.load(statement, in_block=line.status == b"T")
+            finally:
+                self._late = loader.late
             obstacles.after()
             await log.done(load)
         return load
+
+    async def settle(self) -> None:
+        """What a COPY leaves behind once its transaction is over (rules 14a and 14c)."""
+        line = self._line
+        own = await line.take_over(extended=False) if self._late else None
+        if own is None:
+            return
+        if line.status == b"I":
+            await own.run(self._late)
+        if line.status == b"I" or holds("14c"):
+            self._late = ""
+        await line.give_back()
 
 
 @contextlib.contextmanager
