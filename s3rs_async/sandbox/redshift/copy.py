@@ -20,7 +20,7 @@ from .tokens import Cursor, Statement
 _FORMATS = frozenset(
     ["PARQUET", "ORC", "CSV", "JSON", "AVRO", "SHAPEFILE", "FIXEDWIDTH", "DELIMITER"]
 )
-_WITH_TEXT = SECRETS | {"REGION", "NULL", "QUOTE", "DATEFORMAT", "TIMEFORMAT", "ENCODING"}
+_WITH_TEXT = SECRETS | {"REGION", "NULL", "QUOTE", "DATEFORMAT", "TIMEFORMAT"}
 _SWITCHES = frozenset({"STATUPDATE", "COMPUPDATE"})
 _BARE = frozenset(
     [
@@ -47,8 +47,10 @@ _BARE = frozenset(
         "SSH",
     ]
 )
+_OTHERS = frozenset({"IAM_ROLE", "ACCEPTINVCHARS", "ENCODING"})
 _NUMBERED = frozenset({"MAXERROR", "IGNOREHEADER", "COMPROWS", "READRATIO"})
 
+_OPTIONS = _WITH_TEXT | _SWITCHES | _BARE | _OTHERS | _NUMBERED
 _COLUMNAR = frozenset(
     [
         "IAM_ROLE",
@@ -136,25 +138,31 @@ def _value(cursor: Cursor, word: str) -> str:
         cursor.number()
     elif word == "ACCEPTINVCHARS":
         return _optional_text(cursor)
-    elif word not in _BARE:
-        raise syntax_error(word or "'...'", "4s")
+    elif word == "ENCODING":
+        cursor.accept("AS")
+        cursor.take()
     return ""
+
+
+def _word(cursor: Cursor, words: frozenset[str]) -> str:
+    """A word that is one of these; what is none is not taken."""
+    if cursor.word() not in words:
+        raise cursor.wrong()
+    return cursor.take().word
 
 
 def _option(cursor: Cursor, read: _Read) -> None:
     if cursor.word() == "WITH" and cursor.word(1) == "CREDENTIALS":
         cursor.take()
-    word = cursor.take().word
-    if word in ("FORMAT", "AS"):
+    said = cursor.accept("FORMAT") or cursor.word() == "AS"
+    if said:
         cursor.accept("AS")
-        word = cursor.take().word
-        if word not in _FORMATS:
-            raise syntax_error(word or "'...'", "4s")
-    if word not in _FORMATS:
+    elif cursor.word() not in _FORMATS:
+        word = _word(cursor, _OPTIONS)
         read.note(word, _value(cursor, word))
         return
-    read.kind = word
-    if word != "PARQUET":
+    read.kind = _word(cursor, _FORMATS)
+    if read.kind != "PARQUET":
         _optional_text(cursor)
 
 

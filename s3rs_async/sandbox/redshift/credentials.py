@@ -91,7 +91,7 @@ def read_credentials(values: Mapping[str, str]) -> Credentials:
     if len(kinds) > 1 and holds("5g"):
         raise RedshiftError("conflicting or redundant options", "42601", rule="5g")
     if "IAM_ROLE" in values:
-        return Credentials(values["IAM_ROLE"])
+        return Credentials(_named(values["IAM_ROLE"]))
     if "CREDENTIALS" in values:
         return _parsed(values["CREDENTIALS"]) if holds("5d") else Credentials()
     if not kinds:
@@ -105,9 +105,13 @@ def read_credentials(values: Mapping[str, str]) -> Credentials:
     return Credentials("", *given)
 
 
-def _allowed(role: str, access: StoreAccess) -> None:
-    if not role:
+def _named(role: str) -> str:
+    if not role and holds("5a"):
         raise leader_error("5a", "IAM role is empty", 8001, "xen_aws_credentials_mgr.cpp:411")
+    return role
+
+
+def _allowed(role: str, access: StoreAccess) -> None:
     if role not in access.roles:
         message = f"User is not authorized to assume IAM Role {role}"
         raise leader_error("5a", message, 8001, "xen_aws_credentials_mgr.cpp:402")

@@ -7,11 +7,13 @@ told as the leader tells it: status, code and the server's words, never a header
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import pyarrow as pa
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
@@ -25,7 +27,6 @@ from .rules import holds, in_force
 from .scan import leader_error, not_found
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from types_aiobotocore_s3.client import S3Client
 
 __all__ = ["Store", "StoreAccess", "open_store"]
@@ -78,6 +79,7 @@ class Store:
     def __init__(self, client: S3Client, access: StoreAccess) -> None:
         self._client = client
         self._access = access
+        self._loop = asyncio.get_running_loop()
         self.region = access.region
         parts = urlsplit(access.endpoint)
         self._files = fs.S3FileSystem(
@@ -173,9 +175,21 @@ class Store:
             raise RedshiftError("Spectrum Scan Error", rule="9a", report=report, spot=Spot(uri))
         return True
 
+    async def _whole(self, bucket: str, key: str) -> bytes:
+        """An object whose key Arrow takes for no path, for it has a part without a name."""
+        try:
+            answer = await self._client.get_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            raise not_found("9c", f"s3://{bucket}/{key}") from error
+        async with answer["Body"] as body:
+            return await body.read()
+
     def open(self, uri: str) -> pa.NativeFile:
-        """An object for reading by ranges; it blocks."""
+        """An object for reading by ranges; it blocks, and is called in threads only."""
         bucket, key = _split(uri)
+        if "//" in f"/{key}/":
+            fetched = asyncio.run_coroutine_threadsafe(self._whole(bucket, key), self._loop)
+            return pa.BufferReader(fetched.result())
         try:
             return self._files.open_input_file(f"{bucket}/{key}")
         except FileNotFoundError as error:
