@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from .faults import BackendError, RedshiftError
+from .faults import BackendError, RedshiftError, Report
 from .rules import holds
 from .tokens import literal, quoted
 
@@ -29,7 +29,17 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 _OLDEST = 170_000
-_PARTS = ("standin", "tables", "changes", "functions", "logs", "catalogue")
+_PARTS = (
+    "standin",
+    "tables",
+    "changes",
+    "functions",
+    "logs",
+    "shapes",
+    "catalogue",
+    "activity",
+    "grants",
+)
 _DRESSING = 0x53335253  # the advisory lock of whoever prepares a database
 _BLOCK = 100_000  # query ids of one front
 
@@ -145,13 +155,15 @@ class CopyLog:
         if not self._open:
             return
         await self._aborted(1 if error.report else 0)
-        if error.report is None or error.report.process == "padbmaster" or not holds("C1"):
+        report, spot = error.report, error.spot
+        if not isinstance(report, Report) or not holds("C1"):
             return
-        spot = error.spot
+        if report.process == "padbmaster" and holds("C9"):
+            return
         await self._pool.execute(
             _ERROR, self._query, _plain(spot.file or self._source), _plain(spot.column),
-            _type_name(spot.column_type), spot.length, _plain(spot.value), error.report.code,
-            _plain(error.report.context or error.message),
+            _type_name(spot.column_type), spot.length, _plain(spot.value), report.code,
+            _plain(report.context or error.message),
         )  # fmt: skip
 
     async def _aborted(self, errors: int) -> None:

@@ -62,7 +62,8 @@ create view pg_catalog.stl_load_errors as
     pg_standin.fixed(e.file_name, 256) as filename, 0::bigint as line_number,
     pg_standin.fixed(e.column_name, 127) as colname, pg_standin.fixed(e.column_type, 10) as type,
     pg_standin.fixed(e.column_length, 10) as col_length, 0 as position,
-    pg_standin.fixed(regexp_replace(e.value, '[^\x01-\x7f]', '.', 'g'), 1024) as raw_line,
+    pg_standin.fixed(case when pg_standin.holds('C14')
+      then regexp_replace(e.value, '[^[:ascii:]]', '.', 'g') else e.value end, 1024) as raw_line,
     pg_standin.fixed(e.value, 1024) as raw_field_value, e.error_code as err_code,
     pg_standin.fixed(e.error_message, 100) as err_reason, 0 as is_partial,
     0::bigint as start_offset, 0::bigint as copy_job_id
