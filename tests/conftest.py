@@ -1,7 +1,8 @@
 """What every test may ask for: one sandbox for the session, names of its own in it, and its loop.
 
 Nothing of the caller's environment reaches a test: what names real AWS accounts, databases or a
-configuration is dropped before anything is imported.
+configuration is dropped before anything is imported. Only where a real cluster is named for the
+suite `real` are the caller's AWS variables kept for it, under other names.
 
 Tests in `tests/unit` run on virtual time: their loop never waits, it moves its clock to the next
 timer, so hours pass in milliseconds and a deadlock fails at once instead of by timeout. Work in
@@ -20,7 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 for _name in [name for name in os.environ if name.startswith(("S3RS_", "AWS_", "DB_"))]:
-    del os.environ[_name]
+    _value = os.environ.pop(_name)
+    if _name.startswith("AWS_") and os.environ.get("REAL_REDSHIFT_URL"):
+        os.environ[f"REAL_{_name}"] = _value
 
 # A shell's background job is born deaf to Ctrl-C, and its children would be too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -100,6 +103,18 @@ def pytest_asyncio_loop_factories(
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long ones, which mostly wait, go first: at the end they would wait alone."""
     items.sort(key=lambda item: _DAEMON not in item.path.parents)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What a real cluster answered, where one was asked."""
+    ended = [each for some in terminalreporter.stats.values() for each in some]
+    calls = [each for each in ended if getattr(each, "when", None) == "call"]
+    told = [pair for each in calls for pair in each.user_properties]
+    if "real" in {name for name, _ in told}:
+        from tests.standin import real
+
+        terminalreporter.section("the stand-in's rules against a real cluster")
+        terminalreporter.write_line(real.report(real.read(told)))
 
 
 @pytest.fixture(autouse=True)

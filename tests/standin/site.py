@@ -16,19 +16,20 @@ import pyarrow.parquet as pq
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
-SECONDS = 30
+SECONDS = 30.0  # for one check
 
 
 @dataclass(frozen=True)
 class Place:
     """A cluster with a bucket that it reads."""
 
-    login: dict[str, Any]
-    s3: Any
+    login: dict[str, Any] = field(repr=False)
+    s3: Any = field(repr=False)
     bucket: str
     folder: str
     role: str
     real: bool = False
+    seconds: float = SECONDS
 
 
 @dataclass
@@ -109,7 +110,7 @@ async def open_site(place: Place, schema: str, off: str = "") -> AsyncIterator[S
         await owner.execute(f"CREATE SCHEMA {schema}")
         site = Site(place, schema, off)
         try:
-            async with site.stack, asyncio.timeout(SECONDS):
+            async with site.stack, asyncio.timeout(place.seconds):
                 site.con = await site.connect()
                 yield site
         finally:
