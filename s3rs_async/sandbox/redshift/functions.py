@@ -69,6 +69,7 @@ LEADER = word_set(
     pg_table_is_visible pg_type_is_visible statement_timestamp string_to_array _pg_expandarray
     _pg_char_max_length _pg_char_octet_length _pg_numeric_precision _pg_numeric_scale
     _pg_datetime_precision _pg_truetypid _pg_truetypmod nameeq
+    format_encoding pg_get_late_binding_view_cols
     """
 )
 
