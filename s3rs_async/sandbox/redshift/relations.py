@@ -1,9 +1,9 @@
 """The relations that a statement names, and those of them that are the system's.
 
-A name counts where a relation can stand: after FROM, JOIN, INTO, UPDATE, USING and TABLE, and after
-a comma of FROM's list. There an unqualified name, or one of pg_catalog or information_schema, may be
-the system's; elsewhere the same word is a column, an alias or a function. A query named in WITH
-hides the system's relation of its name.
+A name counts where a relation can stand: after FROM, JOIN, INTO, UPDATE, USING and TABLE, and
+after a comma of FROM's list. There an unqualified name, or one of pg_catalog or information_schema,
+may be the system's; elsewhere the same word is a column, an alias or a function. A query named in
+WITH hides the system's relation of its name.
 
 What PostgreSQL got after 8.0 does not exist (rule C16). What Redshift has and the stand-in has not
 is refused by name. The catalogue's own tables are read through views of Redshift's shape (C17):
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 _OPENS = frozenset({"FROM", "JOIN", "INTO", "UPDATE", "USING", "TABLE"})
 _CLOSES = frozenset(
     ["WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "UNION", "INTERSECT", "EXCEPT"]
-    + ["SELECT", "SET", "VALUES", "WHEN", "WINDOW", "QUALIFY"]
-)
+) | frozenset(["MINUS", "SELECT", "SET", "VALUES", "WHEN", "WINDOW", "QUALIFY"])
 _SKIPPED = frozenset({"ONLY", "LATERAL", "IF", "NOT", "EXISTS"})
 _TAKING_FROM = frozenset({"EXTRACT", "TRIM", "SUBSTRING", "OVERLAY"})
 
@@ -120,7 +119,7 @@ class _Reader:
             level.listing = level.listing or word in ("FROM", "TABLE", "USING")
 
     def _names_none(self, at: int) -> bool:
-        """Whether the keyword is one of another clause: IS DISTINCT FROM, THEN UPDATE SET…"""
+        """Whether the keyword is one of another clause: as in IS DISTINCT FROM."""
         word, before = self._word(at), self._word(at - 1)
         return {
             "FROM": self._levels[-1].mute

@@ -45,10 +45,10 @@ declare
   names text;
 begin
   select string_agg(case column_name
-    when 'data_type' then 'case when pg_standin.holds(''C13'') then case data_type when ''jsonb'' then ''super'' when ''bytea'' then ''binary varying'' else data_type end else data_type end::information_schema.character_data as data_type'
+    when 'data_type' then 'case when udt_name not in (''jsonb'', ''bytea'') then data_type when not pg_standin.holds(''C13'') then udt_name else case udt_name when ''jsonb'' then ''super'' else ''binary varying'' end end::information_schema.character_data as data_type'
     when 'udt_name' then 'case when pg_standin.holds(''C13'') then case udt_name when ''jsonb'' then ''super'' when ''bytea'' then ''varbyte'' else udt_name end else udt_name end::information_schema.sql_identifier as udt_name'
     when 'character_octet_length' then 'character_maximum_length as character_octet_length'
-    when 'character_maximum_length' then 'case when data_type = ''bytea'' and pg_standin.holds(''C13'') then nullif(pg_standin.octets(to_regclass(quote_ident(table_schema) || ''.'' || quote_ident(table_name)), column_name::name), 0) else character_maximum_length end::information_schema.cardinal_number as character_maximum_length'
+    when 'character_maximum_length' then 'case when udt_name = ''bytea'' and pg_standin.holds(''C13'') then nullif(pg_standin.octets(to_regclass(quote_ident(table_schema) || ''.'' || quote_ident(table_name)), column_name::name), 0) else character_maximum_length end::information_schema.cardinal_number as character_maximum_length'
     else quote_ident(column_name) end, ', ' order by ordinal_position) into names
   from information_schema.standin_columns
   where table_schema = 'information_schema' and table_name = 'standin_columns';
