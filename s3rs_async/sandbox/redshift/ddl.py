@@ -37,7 +37,8 @@ _ATTRIBUTES = frozenset(
         "COLLATE",
     ]
 )
-_IDENTITY_TYPES = ("integer", "bigint")
+_IDENTITY_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
+_INT_BITS = 31
 SORT_LIMITS = {"COMPOUND": 400, "INTERLEAVED": 8}
 
 
@@ -107,7 +108,8 @@ def _identity(table: Table, name: str, cursor: Cursor, words: str) -> str:
     cursor.expect(",")
     step = cursor.number()
     cursor.expect(")")
-    if table.columns[name].sql not in _IDENTITY_TYPES and holds("D8c"):
+    bits = _IDENTITY_BITS.get(table.columns[name].sql, 0)
+    if bits < _INT_BITS and holds("D8c"):
         message = f'identity column "{name}" must be of type INT or BIGINT'
         raise RedshiftError(message, "42804", rule="D8c")
     if table.identity and holds("D8b"):
@@ -115,7 +117,9 @@ def _identity(table: Table, name: str, cursor: Cursor, words: str) -> str:
         raise RedshiftError(message, "42601", rule="D8b")
     table.identity = name
     table.not_null.add(name)
-    return f"GENERATED {words} AS IDENTITY (START WITH {seed} INCREMENT BY {step})"
+    bounds = f"MINVALUE {-(2**bits)} MAXVALUE {2**bits - 1}" if bits else ""
+    sequence = f"START WITH {seed} INCREMENT BY {step} {bounds}"
+    return f"GENERATED {words} AS IDENTITY ({sequence.rstrip()})"
 
 
 def read_encoding(cursor: Cursor) -> str:

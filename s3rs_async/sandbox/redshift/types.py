@@ -33,6 +33,7 @@ _PLAIN = {
 _VARYING = frozenset({"VARCHAR", "NVARCHAR", "TEXT"})
 _FIXED = {"CHAR": 1, "NCHAR": 1, "CHARACTER": 1, "BPCHAR": 256}
 _NOT_EMULATED = frozenset({"GEOMETRY", "GEOGRAPHY", "HLLSKETCH", "INTERVAL"})
+_RESERVED = frozenset({"NOT", "NULL", "DEFAULT", "PRIMARY", "UNIQUE", "REFERENCES", "CHECK"})
 ENCODINGS = frozenset(
     [
         "raw",
@@ -147,6 +148,9 @@ def _plain(cursor: Cursor, word: str, written: str) -> ColumnType:
 
 def read_type(cursor: Cursor) -> ColumnType:
     """A type as DDL writes it."""
+    follows = cursor.peek()
+    if follows is None or not follows.is_name or follows.word in _RESERVED:
+        raise cursor.wrong()
     token = cursor.take()
     word = token.word
     if word in ("CHAR", "CHARACTER", "NCHAR") and cursor.accept("VARYING"):

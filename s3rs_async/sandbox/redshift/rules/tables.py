@@ -51,6 +51,7 @@ _CREATION: tuple[Rule, ...] = (
     Rule("D8c", "an IDENTITY column is INT or BIGINT", ("D",)),
     Rule("D9", "CREATE TABLE AS has Redshift's grammar: attributes, no IF NOT EXISTS", ("D",)),
     Rule("D9a", "a text without a length in CREATE TABLE AS is VARCHAR(65535)", ("A",)),
+    Rule("D9b", "CREATE TABLE AS makes no column of a type that tables lack", ("I",)),
 )
 
 _CHANGES: tuple[Rule, ...] = (

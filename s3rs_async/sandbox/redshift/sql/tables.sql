@@ -223,7 +223,7 @@ declare
   item record;
 begin
   for item in
-    select a.attname, y.typname, a.atttypmod from pg_attribute a join pg_type y on y.oid = a.atttypid
+    select a.attname, y.typname, a.atttypmod, format_type(y.oid, null) as shown from pg_attribute a join pg_type y on y.oid = a.atttypid
     where a.attrelid = t and a.attnum > 0 and not a.attisdropped
   loop
     if item.typname in ('text', 'name') or (item.typname = 'varchar' and item.atttypmod < 0) then
@@ -232,7 +232,8 @@ begin
       end if;
     elsif item.typname not in ('int2', 'int4', 'int8', 'numeric', 'float4', 'float8', 'bool', 'bpchar',
         'varchar', 'date', 'time', 'timetz', 'timestamp', 'timestamptz', 'jsonb', 'bytea') then
-      perform pg_standin.refuse('D1g', '42704', format('type "%s" does not exist', item.typname));
+      perform pg_standin.refuse('D9b', '0A000', format('Column "%s.%s" has unsupported type "%s".',
+        (select relname from pg_class where oid = t), item.attname, item.shown));
     end if;
   end loop;
 end $$;
