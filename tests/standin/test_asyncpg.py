@@ -218,6 +218,35 @@ async def test_a_released_connection_is_reset(place: Place, kind: type[Any]) -> 
                 await connection.execute("SET query_group TO 'etl'")
 
 
+WITHOUT_REVISION = {"s3rs_standin.padb_revision": "off"}
+
+
+async def test_without_its_parameter_the_usual_reset_fails_as_on_redshift(place: Place) -> None:
+    async with asyncpg.create_pool(
+        **place.login, min_size=1, max_size=1, server_settings=WITHOUT_REVISION
+    ) as pool:
+        connection = await pool.acquire()
+        assert "UNLISTEN" in connection.get_reset_query()
+        with pytest.raises(asyncpg.PostgresError):
+            await pool.release(connection)
+
+
+async def test_without_its_parameter_our_connection_asks_for_the_reset_that_works(
+    place: Place,
+) -> None:
+    async with asyncpg.create_pool(
+        **place.login,
+        min_size=1,
+        max_size=1,
+        connection_class=_Connection,
+        server_settings=WITHOUT_REVISION,
+    ) as pool:
+        for _ in range(3):
+            async with pool.acquire() as connection:
+                assert await connection.fetchval("SHOW query_group") == ""
+                await connection.execute("SET query_group TO 'etl'")
+
+
 async def test_an_unknown_type_is_looked_up_and_that_fails_as_on_redshift(con: Any) -> None:
     await con.execute("CREATE TABLE s (id INT, doc SUPER)")
     await con.execute("""INSERT INTO s SELECT 1, JSON_PARSE('{"a": [1, 2]}')""")

@@ -182,7 +182,6 @@ def test_tables_and_views_are_listed(psql: Shell, at: Site) -> None:
     views = psql("-c", f"\\dv {at.schema}.*")
     assert views.stdout.splitlines() == [f"{at.schema}|recent|view|{USER}"]
     assert f"{at.schema}|{USER}" in psql("-c", "\\dn").stdout.splitlines()
-    assert f"{DATABASE}|{USER}" in psql("-c", "\\l").stdout
 
 
 def test_describing_a_table_asks_for_columns_that_redshift_never_had(psql: Shell, at: Site) -> None:

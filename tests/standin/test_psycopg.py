@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+import pyarrow as pa
 import pytest
 from psycopg import sql
 
@@ -216,6 +217,23 @@ def test_a_terminated_connection_says_so_and_the_next_one_works(con: Any, standi
         assert doomed.closed
     with psycopg.connect(dsn(standin)) as again:
         assert again.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_load_whose_session_is_terminated_says_so_and_leaves_nothing(
+    con: Any, standin: StandIn, at: Site
+) -> None:
+    con.execute("CREATE TABLE big (a BIGINT)")
+    at.put("big/1", pa.table({"a": pa.array(range(3_000_000), pa.int64())}))
+    with psycopg.connect(dsn(standin)) as doomed:
+        doomed.execute(f"SET search_path TO {at.schema}".encode())
+        (pid,) = doomed.execute("SELECT pg_backend_pid()").fetchone() or (0,)
+        ending = "SELECT pg_terminate_backend(%s)"
+        timer = threading.Timer(0.2, con.execute, [ending, [pid]])
+        timer.start()
+        with pytest.raises(psycopg.errors.AdminShutdown):
+            doomed.execute(at.copy("big/", "big").encode())
+        timer.join()
+    assert con.execute("SELECT count(*) FROM big").fetchone() == (0,)
 
 
 @pytest.mark.parametrize("change", [{"password": "bad"}, {"user": "nobody"}, {"dbname": "x"}])
