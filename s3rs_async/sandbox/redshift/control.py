@@ -7,9 +7,12 @@ from collections.abc import Callable
 from .ddl import Script
 from .faults import not_emulated
 from .plans import Forward, Plan
+from .rules import holds
 from .settings import Turn, plan_reset, plan_set, plan_show
 from .tokens import Cursor, Statement, dotted, quoted
 
+_NOTHING = "SHOW rs.query_group"
+_SNAPSHOT = "SELECT 1"
 CONTROL = frozenset({"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT"})
 
 
@@ -19,7 +22,7 @@ def _truncate(statement: Statement) -> Script:
     cursor.accept("TABLE")
     table = dotted(cursor.qualified())
     cursor.end()
-    return Script((f"TRUNCATE {table}",), "TRUNCATE TABLE", commits=True)
+    return Script((f"TRUNCATE {table}",), "TRUNCATE TABLE", commits=holds("L4"))
 
 
 def _vacuum(statement: Statement) -> Script:
@@ -34,6 +37,8 @@ def _vacuum(statement: Statement) -> Script:
         cursor.expect("PERCENT")
     cursor.accept("BOOST")
     cursor.end()
+    if not holds("L1"):
+        return Script((_NOTHING,), "VACUUM")
     return Script((f"VACUUM {table}",), "VACUUM", alone="VACUUM")
 
 
@@ -53,20 +58,22 @@ def _analyze(statement: Statement) -> Forward:
     return Forward(f"ANALYZE {table}")
 
 
-def _lock(statement: Statement) -> Forward:
-    cursor = Cursor(statement.tokens, "X3")
+def _lock(statement: Statement) -> Plan:
+    cursor = Cursor(statement.tokens, "S2")
     cursor.expect("LOCK")
     cursor.accept("TABLE")
     tables = [dotted(cursor.qualified())]
     while cursor.accept(","):
         tables.append(dotted(cursor.qualified()))
     cursor.end()
-    return Forward("LOCK TABLE " + ", ".join(tables) + " IN ACCESS EXCLUSIVE MODE")
+    mode = "ACCESS EXCLUSIVE" if holds("X3a") else "EXCLUSIVE"
+    lock = f"LOCK TABLE {', '.join(tables)} IN {mode} MODE"
+    return Forward(lock) if holds("X3") else Script((_SNAPSHOT, lock), "LOCK TABLE")
 
 
 def _begin(statement: Statement) -> Forward:
-    """Any isolation level may be asked for; the database's own is what runs."""
-    cursor = Cursor(statement.tokens, "X1")
+    """Any isolation level may be asked for; the database's own is what runs (rule X6)."""
+    cursor = Cursor(statement.tokens, "S2")
     if cursor.take().word == "START":
         cursor.expect("TRANSACTION")
     elif not cursor.accept("WORK"):
@@ -82,7 +89,7 @@ def _begin(statement: Statement) -> Forward:
             mode = " READ ONLY"
         else:
             cursor.expect("READ", "WRITE")
-    return Forward("BEGIN" + mode)
+    return Forward("BEGIN" + mode if holds("X6") else statement.text)
 
 
 def _finish(statement: Statement) -> Forward:
@@ -94,8 +101,10 @@ def _finish(statement: Statement) -> Forward:
     return Forward(verb)
 
 
-def _cancel(statement: Statement) -> Script:
-    cursor = Cursor(statement.tokens, "C1")
+def _cancel(statement: Statement) -> Plan:
+    if not holds("X7"):
+        return Forward(statement.text)
+    cursor = Cursor(statement.tokens, "S2")
     cursor.expect("CANCEL")
     pid = cursor.number()
     if not cursor.done:

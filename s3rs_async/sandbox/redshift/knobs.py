@@ -111,7 +111,7 @@ KNOBS: dict[str, Knob] = {
             "isolation",
             "snapshot|serializable",
             "snapshot",
-            "of transactions begun later; of the whole stand-in: in sessions begun later",
+            "the isolation of transactions begun later",
             _like("snapshot|serializable"),
         ),
         Knob(

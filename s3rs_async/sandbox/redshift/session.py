@@ -4,10 +4,10 @@ The line (`line`) has both sides and the tap; the two protocols (`simple`, `exte
 passes as it came and what is taken over; `work` runs what was taken over.
 
 The reader of the client is a task of its own: when the client is gone it ends the session at once,
-whatever runs, and the closing of the backend's socket rolls back and frees the locks (rule X4). A
-client that closes only its sending side is gone too, as it is for a backend that looks at its
-socket. Only a ghost stays: with that knob on, a COPY whose client vanished runs to its end, and
-what the client had already sent after it is done as well.
+whatever runs, and the closing of the backend's socket rolls back and frees the locks (rule X4);
+that the client took its leave before makes no difference. One that closes only its sending side is
+gone too, as it is for a backend that looks at its socket. Only a ghost stays: with that knob on, a
+COPY whose client vanished runs to its end, and what was sent after it is done as well.
 """
 
 from __future__ import annotations
@@ -90,10 +90,9 @@ class Session:
                 if not self._haunts():
                     raise
                 self.line.ghost = True
-                message = Message(b"X", b"")
-            await self._inbox.put(message)
-            if message.kind == b"X":
+                await self._inbox.put(Message(b"X", b""))
                 return
+            await self._inbox.put(message)
 
     def _haunts(self) -> bool:
         stays = self._knobs["ghost"] == "on" or not holds("X4")

@@ -68,7 +68,7 @@ def parts(body: bytes, count: int) -> list[bytes]:
     """A body up to so many closing zeros, and what follows them."""
     found = body.split(b"\0", count)
     if len(found) <= count:
-        raise RedshiftError("invalid message format", "08P01", rule="W5")
+        raise RedshiftError("invalid message format", "08P01", rule="stand-in")
     return found
 
 
@@ -95,7 +95,7 @@ class Channel:
             return 0
         (size,) = INT.unpack_from(self._in, self._at + 1)
         if not INT.size <= size <= self.limit:
-            raise RedshiftError("invalid message length", "08P01", rule="W5")
+            raise RedshiftError("invalid message length", "08P01", rule="stand-in")
         return self._at + 1 + size if have > size else 0
 
     async def read(self) -> Message:
