@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .line import Line
     from .store import Store
 
-_ALONE = {"VACUUM": "L1", "ALTER TABLE ALTER COLUMN": "L2", "ALTER TABLE APPEND": "L5"}
+_ALONE = {"VACUUM": "L1", "ALTER TABLE ALTER COLUMN": "L2c", "ALTER TABLE APPEND": "L5a"}
 _QUIET = frozenset(
     ["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SET", "RESET", "SHOW", "LOCK"]
 )
