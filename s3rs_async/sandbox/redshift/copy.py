@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .credentials import SECRETS, Credentials, read_credentials
+from .credentials import Credentials, read_credentials
 from .faults import RedshiftError, not_emulated, syntax_error
 from .rules import holds
-from .tokens import Cursor, Statement
+from .tokens import SECRETS, Cursor, Statement
 
 _FORMATS = frozenset(
     ["PARQUET", "ORC", "CSV", "JSON", "AVRO", "SHAPEFILE", "FIXEDWIDTH", "DELIMITER"]

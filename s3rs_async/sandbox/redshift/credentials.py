@@ -4,7 +4,8 @@ The stand-in reads with its own access to the private S3 server whatever the sta
 is given must only be right. A role must be one of those that the stand-in was started with, for a
 real cluster has only the roles that are associated with it. Keys must be the S3 server's own.
 
-A key never leaves this module again: it is compared, no message names it, `repr` hides it.
+A key never leaves this module again: it is compared, no message names it, `repr` hides it. A role
+that is none may be a key in the wrong place, so only an ARN is named.
 `without_secrets` is the text of a statement that somebody else may see, the backend above all,
 which writes a statement that fails into its log.
 """
@@ -18,17 +19,8 @@ from dataclasses import dataclass, field
 from .faults import RedshiftError, syntax_error
 from .rules import holds
 from .scan import leader_error
-from .tokens import Edit, Statement, Token
+from .tokens import SECRETS, Edit, Statement, Token
 
-SECRETS = frozenset(
-    [
-        "CREDENTIALS",
-        "ACCESS_KEY_ID",
-        "SECRET_ACCESS_KEY",
-        "SESSION_TOKEN",
-        "MASTER_SYMMETRIC_KEY",
-    ]
-)
 _KEYS = ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")
 _NAMES = ("aws_iam_role", "aws_access_key_id", "aws_secret_access_key", "token")
 _TAKEN = [set(_NAMES[:1]), set(_NAMES[1:3]), set(_NAMES[1:])]
@@ -113,7 +105,8 @@ def _named(role: str) -> str:
 
 def _allowed(role: str, access: StoreAccess) -> None:
     if role not in access.roles:
-        message = f"User is not authorized to assume IAM Role {role}"
+        shown = role.partition(";")[0] if role.startswith("arn:") else "'...'"
+        message = f"User is not authorized to assume IAM Role {shown}"
         raise leader_error("5a", message, 8001, "xen_aws_credentials_mgr.cpp:402")
 
 
@@ -152,23 +145,24 @@ def admit(given: Credentials, access: StoreAccess, context: str) -> None:
         _sign(given, access, context)
 
 
-def _literals(tokens: tuple[Token, ...]) -> list[Token]:
-    """The texts that follow the word for a secret."""
-    found = []
-    for index, token in enumerate(tokens):
-        after = [other for other in tokens[index + 1 : index + 3] if other.word != "AS"]
-        if token.word in SECRETS and after and after[0].kind == "string":
-            found.append(after[0])
-    return found
+def _holds_text(tokens: tuple[Token, ...]) -> bool:
+    """Whether a text follows the word for a secret."""
+    after = [token for token in tokens[1:3] if token.word != "AS"]
+    return bool(after) and after[0].kind == "string"
 
 
 def without_secrets(statement: Statement) -> str:
-    """A statement's text with every key blotted out."""
-    return statement.edited(Edit.of(token, "'***'") for token in _literals(statement.tokens))
+    """A COPY as far as it has no keys; one from S3 shows no text, for a word may be misspelt."""
+    end = next((token.start for token in statement.tokens if token.word in SECRETS), None)
+    end = len(statement.text) if end is None else end
+    texts = [token for token in statement.tokens if token.kind == "string" and token.end <= end]
+    hidden = texts if any("s3:" in token.text for token in texts) else []
+    edits = [Edit.of(token, "'***'") for token in hidden]
+    return statement.edited([*edits, Edit(end, len(statement.text), "")])
 
 
 def refuse_secrets(statement: Statement) -> None:
     """No statement but COPY takes keys: one that holds some must not reach the backend's log."""
     for index, token in enumerate(statement.tokens):
-        if token.word in SECRETS and _literals(statement.tokens[index : index + 3]):
+        if token.word in SECRETS and _holds_text(statement.tokens[index : index + 3]):
             raise syntax_error(token.text, "4s")

@@ -115,16 +115,11 @@ def _merge(statement: Statement) -> Plan:
     return plan_merge(statement, _looked_through(statement))
 
 
-def _copy(statement: Statement) -> CopyStatement | Forward:
+def _copy(statement: Statement) -> CopyStatement:
     for token in statement.tokens:
         if token.word in ("STDIN", "STDOUT"):
             raise syntax_error(token.text, "S20")
-    try:
-        return parse_copy(statement)
-    except RedshiftError as error:
-        if holds(error.rule):
-            raise
-        return Forward(without_secrets(statement))
+    return parse_copy(statement)
 
 
 def _create_schema(statement: Statement) -> Plan:
@@ -271,11 +266,12 @@ def plan(statement: Statement) -> Plan:
     """What to do with one statement; it passes as it is where the rule that refuses it is off."""
     first = statement.tokens[0]
     word = first.word if first.text != "(" else "SELECT"
-    if word not in ("COPY", "UNLOAD"):  # each refuses its own, UNLOAD by name
+    keyed = word in ("COPY", "UNLOAD")
+    if not keyed:
         refuse_secrets(statement)
     try:
         return PLANNERS.get(word, _unplanned)(statement)
     except RedshiftError as error:
         if holds(error.rule):
             raise
-        return Forward(statement.text)
+        return Forward(without_secrets(statement) if keyed else statement.text)
