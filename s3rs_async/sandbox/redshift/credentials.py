@@ -152,12 +152,12 @@ def _holds_text(tokens: tuple[Token, ...]) -> bool:
 
 
 def without_secrets(statement: Statement) -> str:
-    """A COPY as far as it has no keys; one from S3 shows no text, for a word may be misspelt."""
+    """A COPY as far as it has no keys; no text is left either, for a word may be misspelt."""
     end = next((token.start for token in statement.tokens if token.word in SECRETS), None)
     end = len(statement.text) if end is None else end
     texts = [token for token in statement.tokens if token.kind == "string" and token.end <= end]
-    hidden = texts if any("s3:" in token.text for token in texts) else []
-    edits = [Edit.of(token, "'***'") for token in hidden]
+    streams = any(token.word in ("STDIN", "STDOUT") for token in statement.tokens)
+    edits = [] if streams else [Edit.of(token, "'***'") for token in texts]
     return statement.edited([*edits, Edit(end, len(statement.text), "")])
 
 
