@@ -215,3 +215,15 @@ async def varbyte_has_its_length(at: Site, table: str) -> None:
     error = await at.fails(f"INSERT INTO {table} (b) VALUES ('abcd'::VARBYTE)")
     assert error.sqlstate == "22001"
     assert error.message == "value too long for type binary varying(3)"
+
+
+@check("D1h", proves=False)
+async def a_default_is_an_expression_of_redshifts(at: Site) -> None:
+    await at.run(
+        "CREATE TABLE t (a INT, b VARCHAR(9) DEFAULT NVL(NULL, 'x') || 'y' NOT NULL, "
+        "c TIMESTAMP DEFAULT SYSDATE, d TIMESTAMP DEFAULT GETDATE() ENCODE zstd, e INT DEFAULT -1)",
+        "INSERT INTO t (a) VALUES (1)",
+    )
+    ((text, first, second, number),) = await at.rows("SELECT b, c, d, e FROM t")
+    assert (text, number) == ("xy", -1)
+    assert abs((first - second).total_seconds()) < 60

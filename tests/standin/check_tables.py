@@ -95,6 +95,7 @@ REFUSED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "D9": [
         ("if not exists", "AS SELECT 1 AS a", "42601", _NEAR.format("AS")),
+        ("no data", "(a) AS (SELECT 1 AS a) WITH NO DATA", "42601", _NEAR.format("WITH")),
     ],
 }
 _UNKNOWN_TEXTS = frozenset({"D2", "D2d", "D2e", "D2f", "D3a", "D3b"})

@@ -100,6 +100,12 @@ async def test_what_fails_after_the_backend_made_the_table_takes_it_along(at: Si
         assert await at.rows("SELECT tablename FROM pg_table_def") == []
 
 
+async def test_a_table_is_not_appended_to_itself(at: Site) -> None:
+    await at.run("CREATE TABLE t (a INT)", "INSERT INTO t VALUES (1)")
+    assert (await at.fails("ALTER TABLE t APPEND FROM t")).sqlstate == "0A000"
+    assert await at.rows("SELECT a FROM t") == [(1,)]
+
+
 async def test_create_if_not_exists_leaves_what_is_there(at: Site, behind: Any) -> None:
     for style in ("ALL", "EVEN"):
         for how in (at.con.execute, at.con.fetch):
@@ -175,6 +181,9 @@ def test_a_new_table_is_written_anew() -> None:
         "CREATE TABLE t (a INT) BACKUP",
         "CREATE TABLE t (a INT IDENTITY(1))",
         "CREATE TABLE t (a INT DEFAULT 1 DEFAULT 2)",
+        "CREATE TABLE t (a INT DEFAULT)",
+        "CREATE TABLE t (a INT NULL NOT NULL)",
+        "CREATE TABLE t (a INT PRIMARY KEY NULL)",
         "CREATE TABLE t (a INT, FOREIGN KEY (a))",
     ],
 )

@@ -15,10 +15,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
+from .calls import check_calls
 from .faults import RedshiftError, not_emulated, syntax_error
 from .keys import CONSTRAINTS, FOREIGN, PRIMARY, Facts, Key, column_key, table_key
+from .reading import Reading
+from .rewrite import rewritten
 from .rules import holds
-from .tokens import Cursor, Statement, Token, dotted, items, literal, quoted
+from .tokens import Cursor, Statement, Token, dotted, items, literal, quoted, split
 from .types import ENCODINGS, ColumnType, read_type
 
 _ATTRIBUTES = frozenset(
@@ -64,6 +67,7 @@ class Table:
     parts: dict[str, str] = field(default_factory=dict)
     identity: str = ""
     not_null: set[str] = field(default_factory=set)
+    nullable: set[str] = field(default_factory=set)
     encodings: dict[str, str] = field(default_factory=dict)
     keys: list[Key] = field(default_factory=list)
     likes: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
@@ -78,18 +82,18 @@ class Table:
         return bool(self.diststyle or self.distkeys or self.sortstyle or self.sortkey)
 
 
-def rendered(tokens: tuple[Token, ...]) -> str:
-    """Tokens as SQL, names folded; right where comments and line ends carry nothing."""
-    words = []
-    for token in tokens:
-        if token.word == "SYSDATE":
-            words.append("pg_catalog.sysdate()")
-        else:
-            words.append(quoted(token.name) if token.kind == "quoted" else token.text)
-    return " ".join(words)
+def _expression(tokens: tuple[Token, ...]) -> str:
+    """A default in the backend's words, its functions Redshift's; as a query of its own it is."""
+    head = "SELECT "
+    (query,) = split(head + " ".join(token.text for token in tokens))
+    reading = Reading(query)
+    check_calls(reading)
+    return query.edited(rewritten(query, reading))[len(head) :]
 
 
 def _until_attribute(cursor: Cursor) -> tuple[Token, ...]:
+    if cursor.done:
+        raise cursor.wrong()
     taken: list[Token] = []
     depth = 0
     while (token := cursor.peek()) is not None:
@@ -132,7 +136,7 @@ def read_encoding(cursor: Cursor) -> str:
 
 def _value(table: Table, name: str, cursor: Cursor) -> str:
     if cursor.accept("DEFAULT"):
-        return "DEFAULT " + rendered(_until_attribute(cursor))
+        return "DEFAULT " + _expression(_until_attribute(cursor))
     if cursor.accept("IDENTITY"):
         return _identity(table, name, cursor, "ALWAYS")
     if cursor.accept("GENERATED", "BY", "DEFAULT", "AS", "IDENTITY"):
@@ -154,8 +158,10 @@ def _attribute(table: Table, name: str, cursor: Cursor) -> bool:
         raise not_emulated("COLLATE")
     elif (key := column_key(cursor, table.name[-1], name)) is not None:
         add_key(table, key)
+    elif cursor.accept("NULL"):
+        table.nullable.add(name)
     else:
-        return cursor.accept("NULL")
+        return False
     return True
 
 
@@ -178,6 +184,9 @@ def read_column(table: Table, cursor: Cursor) -> None:
             continue
         if value or not (value := _value(table, name, cursor)):
             raise cursor.wrong()
+    if name in table.not_null & table.nullable:
+        said = f'conflicting NULL/NOT NULL declarations for column "{name}"'
+        raise RedshiftError(f'{said} of table "{table.name[-1]}"', "42601", rule="D1h")
     table.parts[name] = f"{quoted(name)} {kind.sql} {value}".rstrip()
 
 
@@ -325,6 +334,9 @@ def _as_query(table: Table, cursor: Cursor, query: str) -> str:
         continue
     if cursor.word() != "AS" or table.optional:
         raise cursor.wrong()
+    ends = [token.word for token in cursor.rest()[-3:]]
+    if ends[-2:] == ["WITH", "DATA"] or ends == ["WITH", "NO", "DATA"]:
+        raise syntax_error("WITH", "D9")
     listed = f"({', '.join(map(quoted, names))}) " if names else ""
     return listed + query
 

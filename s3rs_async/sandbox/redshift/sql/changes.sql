@@ -153,6 +153,9 @@ declare
   names text;
   extra name;
 begin
+  if source = target then
+    raise exception using errcode = '0A000', message = 'ALTER TABLE APPEND: source and target are one table';
+  end if;
   perform pg_standin.check_append(target, source);
   select name into extra from pg_standin.columns_of(source) where mode <> 'IGNOREEXTRA'
     and name not in (select name from pg_standin.columns_of(target));
