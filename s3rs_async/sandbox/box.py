@@ -11,6 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import asyncpg
+
+from ..errors import ConfigError, UnavailableError
+from .redshift.knobs import PREFIX as PREFIX_OF_KNOBS
+from .redshift.tokens import literal
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -45,6 +51,21 @@ class Redshift:
         """Straight to it, with its password."""
         login = f"{self.user}:{self.password}"
         return f"postgresql://{login}@{self.host}:{self.port}/{self.database}"
+
+    async def turn(self, **knobs: str | float | None) -> None:
+        """Turn knobs of the whole stand-in (`redshift.knobs`); None turns one back."""
+        try:
+            connection = await asyncpg.connect(self.url, ssl=False)
+            try:
+                for name, value in knobs.items():
+                    end = "TO DEFAULT" if value is None else f"TO {literal(str(value))}"
+                    await connection.execute(f"ALTER SYSTEM SET {PREFIX_OF_KNOBS}.{name} {end}")
+            finally:
+                connection.terminate()
+        except asyncpg.PostgresError as error:
+            raise ConfigError("no such knob, or no such value", said=str(error)) from error
+        except OSError as error:
+            raise UnavailableError("the stand-in cannot be reached", said=str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)

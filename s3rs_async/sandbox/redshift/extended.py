@@ -9,6 +9,7 @@ passed on and skipped there, only what is ours must not be sent.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 from .faults import BackendError, RedshiftError
 from .knobs import Knobs
@@ -19,6 +20,8 @@ from .tokens import Statement, split
 from .wire import cstrings, parts, text_of
 from .words import backend_types
 from .work import Work, planned, takes_snapshot
+
+Act: TypeAlias = Callable[[TakeOver], Awaitable[None]]
 
 
 class Extended:
@@ -79,15 +82,10 @@ class Extended:
     async def _prepared(self, item: Plan, statement: Statement | None) -> bool:
         """What comes before a Parse; false when the batch has failed."""
         mirror = self._line.mirror()
+        if mirror and not await self._ours(_each(mirror), batch=self._line.in_batch):
+            return False
         looks = self._work.looks([statement]) if statement else ()
-
-        async def prepare(own: TakeOver) -> None:
-            for step in mirror:
-                await own.run(step)
-            if looks:
-                await self._work.look(looks, own)
-
-        if (mirror or looks) and not await self._ours(prepare):
+        if looks and not await self._ours(lambda own: self._work.look(looks, own)):
             return False
         return await self._locked(item)
 
@@ -111,9 +109,9 @@ class Extended:
 
         return not await self._ours(meet)
 
-    async def _ours(self, act: Callable[[TakeOver], Awaitable[None]]) -> bool:
-        """Do something of our own inside a batch; false when the batch has failed."""
-        own = await self._line.take_over(extended=True)
+    async def _ours(self, act: Act, *, batch: bool = True) -> bool:
+        """Do something of our own, inside the batch or before it; false when it has failed."""
+        own = await self._line.take_over(extended=batch)
         if own is None:
             return False
         try:
@@ -123,6 +121,14 @@ class Extended:
             self._line.failed = True
         await self._line.give_back()
         return not self._line.failed
+
+
+def _each(statements: tuple[str, ...]) -> Act:
+    async def run(own: TakeOver) -> None:
+        for statement in statements:
+            await own.run(statement)
+
+    return run
 
 
 def _only(text: str) -> Statement | None:

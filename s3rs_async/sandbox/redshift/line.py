@@ -54,6 +54,7 @@ class Line:
         self.failed = False
         self.ended = False
         self.ghost = False
+        self.in_batch = False
         self.has_snapshot = False
         self.cycle = Cycle()
         self._mirrored: tuple[str, ...] | None = mirror(knobs)
@@ -163,6 +164,7 @@ class Line:
 
     async def forward(self, kind: bytes, body: bytes = b"", *, more: bool = False) -> None:
         """One message of the client's to the backend; `more` is coming at once."""
+        self.in_batch = kind not in _ANSWERED
         if kind in _ANSWERED:
             self._pending += 1
             self._answered.clear()
@@ -178,6 +180,7 @@ class Line:
         await self._answered.wait()
         if self.failed:
             return None
+        self.in_batch |= extended
         self._tap = tap = asyncio.Queue[Message](_TAPPED_MESSAGES)
         self._backend.write(b"C", b"S" + cstrings(f"_fence{next(self._names)}"))
         self._backend.write(b"H")
