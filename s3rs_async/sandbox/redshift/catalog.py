@@ -135,18 +135,18 @@ class CopyLog:
         """The load has its table and its role: from now on it has a history."""
         who = self._who
         place = (table, table_id, self._source)
+        self._open = True  # first, for the row may be there although we are cancelled
         await self._pool.execute(_BEGUN, self._query, who.pid, transaction, who.database, *place)
-        self._open = True
 
     async def done(self, load: Load) -> None:
         """The load has ended well."""
-        self._open = False
         if not holds("C3"):
             await self._pool.execute(_FORGET, self._query)
             return
         size = sum(file.size for file in load.files)
         counts = (load.rows, load.size, len(load.files), size)
         await self._pool.execute(_DONE, self._query, *counts)
+        self._open = False
         rows = [(self._query, _plain(file.uri), file.size, file.rows) for file in load.files]
         await self._pool.executemany(_FILE, rows)
 
