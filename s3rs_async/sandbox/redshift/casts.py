@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .faults import RedshiftError, syntax_error
+from .rules import holds
 from .tokens import Cursor, word_set
 from .types import read_type
 
@@ -29,6 +30,7 @@ _FOREIGN = word_set(
     """
 )
 _FIXED = frozenset({"CHARACTER", "CHAR", "NCHAR"})
+_DECIMALS = frozenset({"DECIMAL", "NUMERIC", "DEC"})
 _LONGEST = 12
 
 
@@ -48,6 +50,8 @@ def _sized(reading: Reading, at: int) -> tuple[str, int]:
     token = reading.tokens[at]
     if token.word in _OPEN_ENDED and reading.text(at + 1) != "(":
         return _OPEN_ENDED[token.word], 1
+    if token.word in _DECIMALS and reading.text(at + 1) != "(" and not holds("S27a"):
+        return "numeric", 1
     cursor = Cursor(reading.tokens[at : at + _LONGEST], "S27")
     varying = token.word in _FIXED and reading.word(at + 1) == "VARYING"
     if varying and reading.text(at + 2) != "(":

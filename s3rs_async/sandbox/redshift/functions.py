@@ -19,19 +19,18 @@ from .tokens import word_set
 
 SAME = word_set(
     """
-    abs acos any_value ascii asin atan atan2 bit_and bit_or bool_and bool_or btrim cast cbrt
-    ceil ceiling char_length character_length chr coalesce cos cot count cume_dist
-    current_database current_setting date_part degrees dense_rank exp extract
-    first_value floor get_bit getbit greatest grouping initcap lag last_value lead least left length
-    ln log lower lpad ltrim max md5 min mod nth_value ntile nullif octet_length percent_rank
+    abs acos any_value ascii asin atan atan2 bit_and bit_or bool bool_and bool_or bpchar btrim
+    cast cbrt ceil ceiling char_length character_length chr coalesce cos cot count cume_dist
+    current_database current_setting date date_cmp date_part degrees dense_rank dexp dlog1
+    dlog10 exp extract first_value float4 float8 floor get_bit getbit getdate greatest grouping
+    int2 int4 int8 interval json_parse json_serialize lag last_value lead least left length ln
+    log lpad ltrim max md5 min mod nth_value ntile nullif numeric octet_length percent_rank
     pg_backend_pid pg_cancel_backend pg_last_copy_count pg_last_copy_id pg_terminate_backend pi
-    position power quote_ident quote_literal radians random rank repeat replace reverse right round
-    row_number rpad rtrim set_config sign sin split_part sqrt stddev stddev_pop stddev_samp strpos
-    substr substring sum tan timeofday timezone to_char to_date to_hex to_number to_timestamp
-    translate trim upper user var_pop var_samp variance version
-    bool bpchar date float4 float8 int2 int4 int8 interval numeric text time timestamp
-    timestamptz varchar
-    getdate sysdate json_parse json_serialize
+    position pow power quote_ident quote_literal radians random rank repeat replace reverse
+    right round row_number rpad rtrim set_config sign sin split_part sqrt stddev stddev_pop
+    stddev_samp strpos substr substring sum sysdate tan text time timeofday timestamp
+    timestamp_cmp timestamptz timezone to_char to_date to_hex to_number to_timestamp translate
+    trim user var_pop var_samp varchar variance version
     """
 )
 
@@ -40,15 +39,13 @@ OURS: dict[str, str] = {
     for rule, names in {
         "F4": "add_months dateadd",
         "F5": "datediff",
-        "F6": "date_cmp date_part_year date_trunc last_day months_between next_day"
-        " timestamp_cmp trunc",
-        "F7": "charindex len octetindex replicate textlen",
+        "F6": "date_part_year date_trunc last_day months_between next_day trunc",
+        "F7": "charindex initcap len lower octetindex replicate textlen upper",
         "F9": "crc32 fnv_hash from_hex sha2 strtol",
         "F10": "can_json_parse is_valid_json is_valid_json_array json_array_length"
         " json_extract_array_element_text json_extract_path_text",
         "F14": "convert_timezone",
         "F16": "avg",
-        "F18": "dexp dlog1 dlog10 pow",
     }.items()
     for name in names.split()
 }

@@ -22,6 +22,7 @@ from .faults import RedshiftError, syntax_error
 from .plans import Forward, Plan
 from .reading import Reading
 from .rewrite import rewritten
+from .rules import holds
 from .tokens import Cursor, Edit, Statement, dotted, items, literal, quoted
 
 
@@ -143,6 +144,8 @@ def plan_merge(statement: Statement, reading: Reading) -> Plan:
         cursor.take()
     if cursor.accept("REMOVE", "DUPLICATES"):
         cursor.end()
+        if not holds("M5"):
+            raise syntax_error("REMOVE", "M5")
         return _remove_duplicates(statement, head, reading)
     _matched(cursor)
     _not_matched(cursor)

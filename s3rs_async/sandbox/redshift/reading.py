@@ -22,7 +22,7 @@ _NEVER_CALLED = word_set(
     ALL AND ANY AS BETWEEN BY CASE CUBE DISTINCT ELSE EXCEPT EXISTS FILTER FROM GROUP HAVING ILIKE
     IN INSERT INTERSECT INTO IS JOIN LATERAL LIKE LIMIT MATERIALIZED MINUS NOT OFFSET ON ONLY
     OPERATOR OR OVER PARTITION QUALIFY RETURNING ROLLUP SELECT SET SETS SOME THEN TO TOP UNION
-    USING VALUES WHEN WHERE WITH
+    USING VALUES VARYING WHEN WHERE WITH
     """
 )
 _LEADS = word_set(
@@ -89,7 +89,7 @@ class Reading:
         start = at
         while self.text(start - 1) == "." and start >= 2 and self.tokens[start - 2].is_name:  # noqa: PLR2004
             start -= 2
-        if self._is_list(start, closes):
+        if start in self._typed or self._is_list(start, closes):
             return None
         schema = self.tokens[start].name if start < at else ""
         return Call(self.tokens[at].name, schema, start, opens, closes)
@@ -104,6 +104,12 @@ class Reading:
         if before.text == "," or before.word in ("WITH", "RECURSIVE"):
             return self.word(closes + 1) == "AS" and self.text(closes + 2) == "("
         return before.is_name and before.word not in _LEADS
+
+    @cached_property
+    def _typed(self) -> frozenset[int]:
+        """Where a type stands that may have a length."""
+        converted = (at + 1 for at in self.pairs if self.word(at - 1) == "CONVERT")
+        return frozenset((*self.types, *converted))
 
     def commas(self, call: Call) -> list[int]:
         """Where the commas between a call's arguments stand."""

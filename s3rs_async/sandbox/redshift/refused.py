@@ -66,6 +66,7 @@ PATTERNS = (
     _pattern("S31", "ROW (", 1),
     _pattern("S32", "OVERRIDING SYSTEM|USER"),
     _pattern("S33", f"COLLATE {NAME}"),
+    _pattern("S36", "FROM|JOIN|UPDATE ONLY", 1),
     _pattern("S34", "AS MATERIALIZED", 1),
     _pattern("S34", "AS NOT MATERIALIZED", 2),
     _pattern(STAND_IN, f"QUALIFY {NAME}|(", what="QUALIFY"),

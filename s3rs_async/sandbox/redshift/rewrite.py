@@ -30,6 +30,7 @@ _MOMENTS = word_set(
     next_day
     """
 )
+_NO_MOMENTS = {"date_part": 1, "date_trunc": 1, "dateadd": 2, "datediff": 1}
 _PARTED = {"dateadd": "F4", "datediff": "F5"}
 _SET_OPERATIONS = frozenset({"UNION", "EXCEPT", "INTERSECT", "MINUS", "LIMIT"})
 
@@ -151,8 +152,9 @@ def _moments(writing: Rewriting, call: Call) -> None:
     tokens = writing.reading.tokens
     bounds = [*writing.reading.commas(call), call.closes]
     begins = [call.opens, *bounds[:-1]]
-    skipped = 1 if call.name in ("date_part", "date_trunc") else 0
-    skipped = len(bounds) - 1 if call.name == "convert_timezone" else skipped
+    skipped = _NO_MOMENTS.get(call.name, 0)
+    if call.name == "convert_timezone":
+        skipped = len(bounds) - 1
     if call.name == "next_day":
         bounds, begins = bounds[:1], begins[:1]
     for opens, closes in list(zip(begins, bounds, strict=True))[skipped:]:

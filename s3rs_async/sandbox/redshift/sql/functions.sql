@@ -106,6 +106,15 @@ $$;
 create function pg_standin.textlen(text) returns int language sql immutable strict as $$
   select char_length($1)
 $$;
+create function pg_standin.upper(text) returns text language sql immutable strict as $$
+  select pg_catalog.upper($1 collate pg_c_utf8)
+$$;
+create function pg_standin.lower(text) returns text language sql immutable strict as $$
+  select pg_catalog.lower($1 collate pg_c_utf8)
+$$;
+create function pg_standin.initcap(text) returns text language sql immutable strict as $$
+  select pg_catalog.initcap($1 collate pg_c_utf8)
+$$;
 create function pg_standin.charindex(part text, whole text) returns int language sql immutable strict as $$
   select strpos(whole, part)
 $$;
@@ -248,12 +257,6 @@ $$;
 create function pg_standin.trunc(numeric, int) returns numeric language sql immutable strict as $$
   select pg_catalog.trunc($1, $2)
 $$;
-create function pg_standin.date_cmp(date, date) returns int language sql immutable strict as $$
-  select sign($1 - $2)::int
-$$;
-create function pg_standin.timestamp_cmp(timestamp, timestamp) returns int language sql immutable strict as $$
-  select case when $1 < $2 then -1 when $1 > $2 then 1 else 0 end
-$$;
 create function pg_standin.date_part_year(date) returns int language sql immutable strict as $$
   select extract(year from $1)::int
 $$;
@@ -309,6 +312,9 @@ $$;
 create function pg_standin.from_hex(text) returns bytea language sql immutable strict as $$
   select decode($1, 'hex')
 $$;
+create function pg_catalog.to_hex(bytea) returns text language sql immutable strict as $$
+  select encode($1, 'hex')
+$$;
 create function pg_standin.strtol(value text, base int) returns bigint language plpgsql immutable strict as $$
 declare
   rest text := lower(ltrim(value, E' \t\n\r\f' || chr(11)));
@@ -338,10 +344,6 @@ begin
   end if;
   return found;
 end $$;
-create function pg_standin.dexp(float8) returns float8 language sql immutable strict as 'select exp($1)';
-create function pg_standin.dlog1(float8) returns float8 language sql immutable strict as 'select ln($1)';
-create function pg_standin.dlog10(float8) returns float8 language sql immutable strict as 'select log($1)';
-create function pg_standin.pow(float8, float8) returns float8 language sql immutable strict as 'select power($1, $2)';
 create function pg_standin.mean(numeric[]) returns bigint language sql immutable as $$
   select trunc($1[1] / nullif($1[2], 0))::bigint
 $$;
