@@ -58,6 +58,6 @@ def _refused_value(fields: Fields, query: int) -> dict[str, str] | None:
     if state == "23502" and missing and holds("D3c"):
         message = f"Cannot insert a NULL value into column {missing[1]}"
         return {"C": "XX000", "M": message, "D": Report(8007, message).text(message, query)}
-    if state == "21000" and "MERGE" in message:
+    if state == "21000" and "MERGE" in message and holds("M4"):
         return {"M": "Found multiple matches to update the same tuple"}
     return None
