@@ -165,7 +165,7 @@ def _scan(sql: str) -> Iterator[Token]:
 
 def check_name(name: str) -> str:
     """A name that both Redshift and the backend hold whole."""
-    size = len(name.encode())
+    size = len(name.encode(errors="surrogateescape"))
     if size > _NAME_LIMIT and holds("N1a"):
         raise RedshiftError(f'name "{name}" is longer than 127 bytes', "42622", rule="N1a")
     if _BACKEND_NAME_LIMIT < size <= _NAME_LIMIT and holds("N1"):
