@@ -159,6 +159,11 @@ def asked(checks: Iterable[Check]) -> list[Check]:
     return sorted(there, key=lambda check: not RULES[check.rule].is_assumption)
 
 
+def title(check: Check) -> str:
+    """What a check is called there: `-k assumed` asks the assumptions alone."""
+    return f"assumed-{check}" if RULES[check.rule].is_assumption else str(check)
+
+
 @dataclass(frozen=True)
 class Answer:
     """What the cluster said to a check or, where it has no rule, to a probe."""

@@ -57,7 +57,7 @@ if not NAMED:
 
 else:
 
-    @pytest.mark.parametrize("check", real.asked(CHECKS), ids=str)
+    @pytest.mark.parametrize("check", real.asked(CHECKS), ids=real.title)
     async def test_the_cluster_does_as_the_rule_says(
         check: Check, cluster: real.Cluster, record_property: Callable[[str, Any], None]
     ) -> None:

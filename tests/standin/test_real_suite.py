@@ -128,6 +128,12 @@ def test_assumptions_are_asked_first() -> None:
     assert order[0]
 
 
+def test_the_assumptions_can_be_asked_alone() -> None:
+    alone = [check for check in ASKED if "assumed" in real.title(check)]
+    assert [RULES[check.rule].is_assumption for check in alone] == [True] * len(alone)
+    assert len(alone) == sum(RULES[check.rule].is_assumption for check in ASKED)
+
+
 def test_what_runs_there_turns_no_knob_of_the_stand_ins() -> None:
     ours = {check.name for check in ASKED if "s3rs_standin" in inspect.getsource(check.run)}
     assert not ours, "say only_here, or do without"
