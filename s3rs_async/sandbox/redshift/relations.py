@@ -159,13 +159,21 @@ def check(statement: Statement) -> None:
             raise not_emulated(f"the system relation {name}")
 
 
+def _columns(tokens: tuple[Token, ...]) -> Iterator[Reference]:
+    """The relations before columns that are named with their schema."""
+    named = zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False)
+    for schema, dot, name, after in named:
+        if schema.is_name and schema.name == "pg_catalog" and dot.text == after.text == ".":
+            yield Reference((schema.name, name.name), schema.start, name.end)
+
+
 def reshaped(statement: Statement, edits: list[Edit]) -> list[Edit]:
     """Edits of a statement, and with them what reads the catalogue in Redshift's shape."""
     if not holds("C17"):
         return edits
     own = [
         Edit(each.start, each.end, f"pg_standin.{quoted(each.system)}")
-        for each in references(statement)
+        for each in (*references(statement), *_columns(statement.tokens))
         if each.system in SHAPED
     ]
     spans = [(each.start, each.end) for each in own]
