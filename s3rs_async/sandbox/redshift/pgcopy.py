@@ -1,10 +1,10 @@
 """Arrow columns to the backend's binary COPY format, a batch at a time and without a Python loop.
 
-A row is: the number of fields, then for each field its length and its bytes. Fixed-width fields are
-laid side by side into one matrix; runs of matrices and the variable-width columns between them are
-joined by one `binary_join_element_wise`, whose data buffer is the stream itself. Nulls become a
-length of -1: through a conditional for fixed widths, through the length column for the others.
-Every type has such an encoder, so one DECIMAL(20,0) does not slow a whole table down.
+A row is: the number of fields, then for each field its length and its bytes. What has a fixed width
+is written side by side into one array of records; runs of records and the columns whose width
+varies are joined by one `binary_join_element_wise`, whose data buffer is the stream itself. A null
+is a length of -1 and no bytes, so a fixed-width column with nulls is joined like a text. Every type
+has such an encoder, so one DECIMAL(20,0) does not slow a whole table down.
 """
 
 from __future__ import annotations
@@ -20,32 +20,55 @@ import pyarrow.compute as pc
 from .columns import Column
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
+Bools: TypeAlias = npt.NDArray[np.bool_]
 Ends: TypeAlias = npt.NDArray[np.int32]
+Field: TypeAlias = tuple[str, Any]  # how the backend stores it; one value for all rows, or each's
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 CHUNK_LIMIT = 32 << 20
-_EPOCH_DAYS = 10_957
-_EPOCH_MICROSECONDS = 946_684_800_000_000
-_NULL = pa.scalar(b"\xff\xff\xff\xff", pa.binary())
+_EPOCHS = {
+    "date": pa.scalar(10_957, pa.int32()),
+    "timestamp": pa.scalar(946_684_800_000_000, pa.int64()),
+    "timestamptz": pa.scalar(946_684_800_000_000, pa.int64()),
+}
 _EMPTY = pa.scalar(b"", pa.binary())
 _FIXED = {
     "int2": ">i2", "int4": ">i4", "int8": ">i8", "float4": ">f4", "float8": ">f8", "bool": "u1",
     "date": ">i4", "timestamp": ">i8", "timestamptz": ">i8", "time": ">i8", "timetz": ">i8",
 }  # fmt: skip
-_STORED = {
-    "int2": np.int16, "int4": np.int32, "int8": np.int64, "float4": np.float32,
-    "float8": np.float64, "date": np.int32, "timestamp": np.int64, "timestamptz": np.int64,
-    "time": np.int64, "timetz": np.int64,
-}  # fmt: skip
 _FAST_DIGITS = 18
 _NEGATIVE = 0x4000
+_NO_ZONE = (">i4", 0)
 
 
-def _matrix_array(matrix: Bytes) -> pa.Array:
-    rows, width = matrix.shape
-    offsets = np.arange(0, (rows + 1) * width, width, dtype=np.int32)
-    data = pa.py_buffer(np.ascontiguousarray(matrix))
-    return pa.Array.from_buffers(pa.binary(), rows, [None, pa.py_buffer(offsets), data])
+def _records(rows: int, fields: list[Field]) -> Bytes:
+    """Fields side by side, a record for each row."""
+    layout = np.dtype([(str(at), kind) for at, (kind, _) in enumerate(fields)])
+    records = np.empty(rows, layout)
+    for at, (_, values) in enumerate(fields):
+        records[str(at)] = values
+    return records.view(np.uint8).reshape(rows, layout.itemsize)
+
+
+def _binary(rows: int, offsets: Ends, data: Bytes | pa.Buffer, start: int = 0) -> pa.Array:
+    return pa.Array.from_buffers(
+        pa.binary(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(data)], offset=start
+    )
+
+
+def _record_array(rows: int, fields: list[Field]) -> pa.Array:
+    records = _records(rows, fields)
+    width = records.shape[1]
+    return _binary(rows, np.arange(0, (rows + 1) * width, width, dtype=np.int32), records)
+
+
+def _some_records(present: Bools, fields: list[Field]) -> pa.Array:
+    """Records of those rows that have a value; nothing for the others."""
+    kept = [(kind, values if np.isscalar(values) else values[present]) for kind, values in fields]
+    offsets = np.zeros(len(present) + 1, np.int32)
+    np.cumsum(present, out=offsets[1:])
+    records = _records(int(offsets[-1]), kept)
+    return _binary(len(present), offsets * np.int32(records.shape[1]), records)
 
 
 def _fast_groups(value: npt.NDArray[np.int64], before: int, scale: int) -> Iterator[Any]:
@@ -88,7 +111,7 @@ def _words(array: pa.Array) -> npt.NDArray[np.int64]:
     return words.reshape(-1, 2)[array.offset : array.offset + len(array)]
 
 
-def _decimal(array: pa.Array, column: Column) -> Bytes:
+def _decimal(array: pa.Array, column: Column) -> list[Field]:
     precision, scale = column.decimal
     before, after = max(1, -(-(precision - scale) // 4)), -(-scale // 4)
     words = _words(array)
@@ -103,86 +126,89 @@ def _decimal(array: pa.Array, column: Column) -> Bytes:
             np.where(negative, ~high + (flipped == 0).astype(np.uint64), high),
         )
         groups = _slow_groups(_limbs(low, high, -scale % 4), before + after)
-    digits = np.zeros((len(array), 4 + before + after), ">i2")
-    digits[:, 0] = before + after
-    digits[:, 1] = before - 1
-    digits[:, 2] = np.where(negative, _NEGATIVE, 0)
-    digits[:, 3] = scale
-    for at, group in enumerate(groups):
-        digits[:, 4 + at] = group
-    images: Bytes = digits.view(np.uint8).reshape(len(array), -1)
-    return images
+    sign = negative.astype(np.int16) * np.int16(_NEGATIVE)
+    head = (before + after, before - 1, sign, scale)
+    return [(">i2", values) for values in (*head, *groups)]
 
 
-def _fixed(array: pa.Array, column: Column) -> Bytes:
+def _fixed(array: pa.Array, column: Column) -> list[Field]:
     if column.type == "bool":
-        values: Any = np.asarray(pc.fill_null(array, False))  # noqa: FBT003
-    else:
-        stored = np.frombuffer(array.buffers()[1], _STORED[column.type])
-        values = stored[array.offset : array.offset + len(array)]
-    if column.type == "date":
-        values = values - np.int32(_EPOCH_DAYS)
-    elif column.type in ("timestamp", "timestamptz"):
-        values = values - np.int64(_EPOCH_MICROSECONDS)
-    images: Bytes = values.astype(_FIXED[column.type]).view(np.uint8).reshape(len(array), -1)
-    return images
+        array = array.cast(pa.uint8())
+    elif epoch := _EPOCHS.get(column.type):
+        array = pc.subtract_checked(array.view(epoch.type), epoch)
+    kind = _FIXED[column.type]
+    stored = np.frombuffer(array.buffers()[1], np.dtype(kind).newbyteorder("="))
+    field = (kind, stored[array.offset : array.offset + len(array)])
+    return [field, _NO_ZONE] if column.type == "timetz" else [field]
 
 
-def _side_by_side(rows: int, parts: list[Bytes]) -> Bytes:
-    """Matrices, and constants for every row, as one matrix."""
-    matrix = np.empty((rows, sum(part.shape[-1] for part in parts)), np.uint8)
-    at = 0
-    for part in parts:
-        matrix[:, at : at + part.shape[-1]] = part
-        at += part.shape[-1]
-    return matrix
+def _ends(array: pa.Array) -> Ends:
+    """Where each value of a varying width begins and ends."""
+    ends: Ends = np.frombuffer(array.buffers()[1], np.int32)
+    return ends[array.offset : array.offset + len(array) + 1]
 
 
-def _size(payload: Bytes) -> Bytes:
-    return np.array([0, 0, 0, payload.shape[1]], np.uint8)
-
-
-def _lengths(array: pa.Array) -> Bytes:
-    sizes: Any = pc.fill_null(pc.binary_length(array), -1).to_numpy(zero_copy_only=False)
-    images: Bytes = sizes.astype(">i4").view(np.uint8).reshape(len(array), 4)
-    return images
+def _present(array: pa.Array) -> Bools:
+    """Which values there are."""
+    present: Bools = array.is_valid().to_numpy(zero_copy_only=False)
+    return present
 
 
 class _Row:
-    """Gathers matrices that stand side by side; the rest are arrays to be joined."""
+    """Gathers fields that stand side by side; the rest are arrays to be joined."""
 
     def __init__(self, rows: int, fields: int) -> None:
         self._rows = rows
-        self._run: list[Bytes] = [np.array([fields >> 8, fields & 255], np.uint8)]
+        self._run: list[Field] = [(">i2", fields)]
         self.parts: list[pa.Array] = []
 
-    def beside(self, *parts: Bytes) -> None:
-        self._run += parts
+    def fixed(self, fields: list[Field], array: pa.Array) -> None:
+        """A column of fixed width, of whose values some may be null."""
+        width = sum(np.dtype(kind).itemsize for kind, _ in fields)
+        if not array.null_count:
+            self._run += [(">i4", width), *fields]
+            return
+        present = _present(array)
+        self._run.append((">i4", np.where(present, np.int32(width), np.int32(-1))))
+        self._then(_some_records(present, fields))
 
-    def then(self, array: pa.Array) -> None:
+    def varying(self, array: pa.Array) -> None:
+        """A column whose values have lengths of their own."""
+        sizes = np.diff(_ends(array))
+        if array.null_count:
+            absent = ~_present(array)
+            if sizes[absent].any():
+                array = pc.fill_null(array, pa.scalar("").cast(array.type))
+            sizes[absent] = -1
+        self._run.append((">i4", sizes))
+        _, offsets, data = array.buffers()
+        ends = np.frombuffer(offsets, np.int32)
+        self._then(_binary(len(array), ends, data or b"", array.offset))
+
+    def _then(self, array: pa.Array) -> None:
         self.flush()
         self.parts.append(array)
 
+    def absent(self) -> None:
+        """A column of nulls."""
+        self._run.append((">i4", -1))
+
     def flush(self) -> None:
+        """End a run."""
         if self._run:
-            self.parts.append(_matrix_array(_side_by_side(self._rows, self._run)))
+            self.parts.append(_record_array(self._rows, self._run))
             self._run = []
 
 
 def _add(row: _Row, column: Column, array: pa.Array) -> None:
     if pa.types.is_null(array.type):
-        row.beside(np.full(4, 255, np.uint8))
-    elif column.type == "numeric" or column.type in _FIXED:
-        payload = (_decimal if column.type == "numeric" else _fixed)(array, column)
-        if array.null_count:
-            field = _side_by_side(len(array), [_size(payload), payload])
-            row.then(pc.if_else(array.is_valid(), _matrix_array(field), _NULL))
-        else:
-            row.beside(_size(payload), payload)
+        row.absent()
+    elif column.type == "numeric":
+        row.fixed(_decimal(array, column), array)
+    elif column.type in _FIXED:
+        row.fixed(_fixed(array, column), array)
     else:
-        row.beside(_lengths(array))
-        filled = pc.fill_null(array, "" if pa.types.is_string(array.type) else b"")
-        row.then((filled if array.null_count else array).cast(pa.binary()))
+        row.varying(array)
 
 
 def rows_of(columns: list[Column], arrays: list[pa.Array]) -> tuple[memoryview, Ends]:
