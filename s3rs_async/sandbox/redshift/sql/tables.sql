@@ -50,6 +50,9 @@ begin
     'encode', case when new->'encode' = 'null' then '{}'
       else coalesce(old->'encode', '{}') || coalesce(new->'encode', '{}') end,
     'octets', coalesce(old->'octets', '{}') || coalesce(new->'octets', '{}'));
+  if new = old then
+    return;  -- writing it again could only lose a race
+  end if;
   insert into pg_standin.facts values (t, new)
   on conflict (relation) do update set facts = excluded.facts;
 end $$;
