@@ -60,7 +60,19 @@ def planned(statement: Statement, knobs: Knobs) -> Plan:
         if token.is_name and token.name.startswith("stl_"):
             message = f"permission denied for relation {token.name}"
             raise RedshiftError(message, "42501", rule="stand-in")
-    return plan(statement)
+    item = plan(statement)
+    if not isinstance(item, Forward) and not statement.text.isascii():
+        _check_encoding(statement.text)
+    return item
+
+
+def _check_encoding(text: str) -> None:
+    """What the backend would say of bytes that are no UTF-8, of a text that it does not see."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        message = 'invalid byte sequence for encoding "UTF8"'
+        raise RedshiftError(message, "22021", rule="stand-in") from error
 
 
 def is_commit(item: Plan) -> bool:
