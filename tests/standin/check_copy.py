@@ -447,3 +447,16 @@ async def one_late_bad_row_fails_all(at: Site, how: str) -> None:
     error = await fails_in(at, how, at.copy("x"))
     assert "Table: 10, Data: 12" in error.detail
     assert await at.rows("SELECT count(*) FROM t") == [(0,)]
+
+
+@check("16", BOTH_PROTOCOLS)
+async def a_row_above_4_mb_fails(at: Site, how: str) -> None:
+    names = [f"c{at}" for at in range(65)]
+    await at.run(f"CREATE TABLE t ({', '.join(f'{name} VARCHAR(65535)' for name in names)})")
+    at.put("ok", pa.table({name: ["x" * 64_000, None] for name in names}))
+    await at.run(at.copy("ok"))
+    at.put("x", pa.table({name: [None, "x" * 65_000] for name in names}))
+    error = await fails_in(at, how, at.copy("x"))
+    assert (error.sqlstate, error.message) == ("XX000", "Spectrum Scan Error")
+    assert re.search(r"row.* 4 MB|4194304", error.detail)
+    assert await at.rows("SELECT count(*) FROM t") == [(2,)]
