@@ -43,14 +43,6 @@ _PARTS = (
 _DRESSING = 0x53335253  # the advisory lock of whoever prepares a database
 _BLOCK = 100_000  # query ids of one front
 
-COLUMNS_SQL = """
-SELECT a.attname, t.typname, a.atttypmod, a.attnotnull, a.attidentity <> '', a.atthasdef,
-       pg_standin.octets(a.attrelid, a.attname), a.attrelid::text, pg_current_xact_id()::text
-FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-WHERE a.attrelid = {}::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
-"""
-
-
 _BEGUN = """
 INSERT INTO pg_standin.loads (query_id, user_id, transaction_id, session_id, database_name, status,
   table_name, table_id, start_time, data_source, file_format)
