@@ -148,8 +148,8 @@ class Store:
             if not holds("9g"):
                 return []
             raise unreadable("9g", _said(error)) from error
-        placed = [(entry, self._place(entry, bucket)) for entry in entries]
-        found = [uri for entry, uri in placed if await self._present(entry, uri)]
+        placed, near = [(entry, self._place(entry, bucket)) for entry in entries], {bucket}
+        found = [uri for entry, uri in placed if await self._present(entry, uri, near)]
         if not found and holds("9e"):
             raise not_found("9e", source)
         return found if holds("9f") else _once(found)
@@ -159,10 +159,13 @@ class Store:
         own, key = _split(entry.uri)
         return f"s3://{own if holds('9k') else bucket}/{key}"
 
-    async def _present(self, entry: Entry, uri: str) -> bool:
+    async def _present(self, entry: Entry, uri: str, near: set[str]) -> bool:
+        """Whether an entry's file is there; `near` are the buckets known to be in the region."""
         bucket, key = _split(uri)
         try:
-            await self._near(bucket)
+            if bucket not in near:
+                await self._near(bucket)
+                near.add(bucket)
             head = await self._client.head_object(Bucket=bucket, Key=key)
         except ClientError as error:
             missing = error.response["Error"].get("Code") in _MISSING
