@@ -68,6 +68,8 @@ def check_calls(reading: Reading) -> None:
     for call in sorted(reading.calls, key=lambda each: each.start):
         _check(reading, call)
     for at, token in enumerate(reading.tokens):
+        if token.kind != "word" or token.word not in _CLOCKS:
+            continue
         named = reading.text(at - 1) == "." or reading.word(at - 1) == "AS"
-        if token.word in _CLOCKS and not named and reading.reads_users:
+        if not named and reading.reads_users:
             raise _leader_only(token.name)
