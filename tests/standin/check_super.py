@@ -108,3 +108,14 @@ async def a_text_stays_a_text(at: Site, text: str) -> None:
 @check("12d")
 async def a_map_is_an_object(at: Site) -> None:
     assert await load(at, pa.array([[("k", 1), ("l", None)]], MAP)) == [{"k": 1, "l": None}]
+
+
+@check("T15", [("text", False), ("in a list", True)], proves=False)
+async def what_is_no_utf8_does_not_go_into_super(at: Site, nested: bool) -> None:
+    array = pa.array([b"a\xff"]).cast(pa.string(), safe=False)
+    await at.run("CREATE TABLE t (j SUPER)")
+    cut = pa.array([0, 1], pa.int32())
+    at.put("x", pa.table({"j": pa.ListArray.from_arrays(cut, array) if nested else array}))
+    error = await at.fails(at.copy("x", more="SERIALIZETOJSON"))
+    message = "String contains invalid or unsupported UTF8 codepoints"
+    assert (error.sqlstate, error.message) == ("XX000", message)

@@ -106,7 +106,7 @@ def invalid_utf8(column: Column, uri: str, value: bytes) -> RedshiftError:
     """A text that is no UTF-8."""
     sequence, number = offence(value)
     message = "String contains invalid or unsupported UTF8 codepoints"
-    more = f". Bad UTF8 hex sequence: {sequence.hex(' ')} (error {number})"
+    more = f". Bad UTF8 hex sequence: {sequence.hex(' ')} (error {number})" if number else ""
     shown = Spot(uri, value=value.decode(errors="replace")[:SHOWN])
     return _bad_text("T15", message, more, column, shown)
 

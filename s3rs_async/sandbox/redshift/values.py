@@ -82,6 +82,13 @@ def _is_valid(array: pa.Array) -> bool:
     return True
 
 
+def _wrong(array: pa.Array) -> bytes:
+    """The first text that is no UTF-8."""
+    values = array.cast(pa.binary()).drop_null().to_pylist()
+    first: bytes = next(value for value in values if offence(value)[1])
+    return first
+
+
 def _mended(array: pa.Array, character: str) -> pa.Array:
     texts = [
         None if data is None else mended(data, character)
@@ -96,8 +103,7 @@ def _utf8(column: Column, array: pa.Array, source: Source) -> pa.Array:
         if mends:
             array = _mended(array, source.character)
         elif holds("T15"):
-            values = array.cast(pa.binary()).drop_null().to_pylist()
-            raise scan.invalid_utf8(column, source.uri, next(v for v in values if offence(v)[1]))
+            raise scan.invalid_utf8(column, source.uri, _wrong(array))
     if mends and holds("T15b") and pc.any(pc.match_substring_regex(array, NOBODY_RE2)).as_py():
         texts = [t and without_nobodys(t, source.character) for t in array.to_pylist()]
         array = pa.array(texts, pa.string())
@@ -145,10 +151,10 @@ def _text(column: Column, array: pa.Array, source: Source) -> pa.Array:
 def _super(column: Column, array: pa.Array, source: Source) -> pa.Array:
     """JSON, as the backend takes it: a version, then the text."""
     is_text = array.type in _ARROW_TEXTS
+    array = array.cast(pa.string(), safe=False) if is_text else array
     if not _is_valid(array):
-        raise scan.invalid_utf8(column, source.uri, b"")
+        raise scan.invalid_utf8(column, source.uri, _wrong(array) if is_text else b"")
     if is_text:
-        array = array.cast(pa.string())
         _check_nul(column, array, source)
     if is_text and _longest(array, _SUPER_LIMIT) and holds("12a"):
         raise scan.super_too_long(column, source.uri)
