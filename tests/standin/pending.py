@@ -19,6 +19,14 @@ class Pending:
         await asyncio.wait([self._task], timeout=seconds)
         return not self._task.done()
 
+    async def queues(self, watch: Any, con: Any) -> bool:
+        """Whether it waits for a lock on its connection `con`, or has an answer."""
+        held = "SELECT count(*) FROM svv_transactions WHERE pid = $1 AND granted = 'f'"
+        while await self.waits(0.01):
+            if await watch.fetchval(held, con.get_server_pid()):
+                return True
+        return False
+
     async def result(self) -> Any:
         return await self._task
 
