@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -43,6 +45,7 @@ _COUNT_SQL = (
     " set_config('rs.last_copy_id', '{}', false)"
 )
 _FOOTER = 8
+_AHEAD = 3  # pieces: one is being decoded, the others even out how long each takes
 _NO_TABLE = "42P01"
 
 
@@ -177,19 +180,26 @@ class Loader:
     async def _ahead(
         self, pieces: Iterator[tuple[int, memoryview]]
     ) -> AsyncIterator[tuple[int, memoryview]]:
-        """The pieces, each decoded in a thread while the one before is being sent."""
+        """The pieces, decoded in a thread of their own while those before are being sent."""
         loop = asyncio.get_running_loop()
         session = contextvars.copy_context()  # its switches hold in the thread too
 
         def following() -> tuple[int, memoryview] | None:
             return session.run(lambda: next(pieces, None))
 
-        coming = loop.run_in_executor(None, following)
-        coming.add_done_callback(_forget)
-        while (piece := await coming) is not None:
-            coming = loop.run_in_executor(None, following)
-            coming.add_done_callback(_forget)
-            yield piece
+        def ask() -> asyncio.Future[tuple[int, memoryview] | None]:
+            future = loop.run_in_executor(thread, following)
+            future.add_done_callback(_forget)
+            return future
+
+        thread = ThreadPoolExecutor(1)
+        try:
+            coming = deque(ask() for _ in range(_AHEAD))
+            while (piece := await coming.popleft()) is not None:
+                coming.append(ask())
+                yield piece
+        finally:
+            thread.shutdown(wait=False, cancel_futures=True)
 
     async def _stream(
         self, table: str, target: parquet.Target, pieces: Iterator[tuple[int, memoryview]]
