@@ -23,5 +23,9 @@ def test_each_rule_has_a_check_that_proves_it_and_each_check_a_rule() -> None:
     assert set(RULES) - {check.rule for check in CHECKS if check.proves} == set()
 
 
+def test_every_rule_says_what_it_rests_on() -> None:
+    assert [rule.number for rule in RULES.values() if not (rule.evidence and rule.text)] == []
+
+
 def test_there_are_at_least_200_checks() -> None:
     assert len(CHECKS) >= 200
