@@ -22,6 +22,7 @@ from rich.text import Text
 
 from .redshift.knobs import KNOBS, PREFIX
 from .redshift.rules import RULES, Rule
+from .redshift.rules.gaps import GAPS
 
 Row: TypeAlias = tuple[str, ...]
 
@@ -39,6 +40,7 @@ EVIDENCE: Final = {
 }
 _RULES: Final = ("rule", "state", "evidence", "what the stand-in does")
 _KNOBS: Final = ("knob", "takes", "what it does")
+_GAPS: Final = ("known gaps: Redshift does otherwise, and no rule says so",)
 _LEGEND: Final = ("word", "meaning")
 
 
@@ -67,6 +69,7 @@ def document() -> dict[str, object]:
             for rule in RULES.values()
         ],
         "counts": counts(),
+        "gaps": GAPS,
         "evidence": EVIDENCE,
         "states": STATES,
         "knobs": [
@@ -89,8 +92,9 @@ def told(width: int | None) -> str:
     ]
     knobs = [(f"{PREFIX}.{knob.name}", knob.form, knob.text) for knob in KNOBS.values()]
     legend = [*STATES.items(), *EVIDENCE.items()]
-    parts = [show(_RULES, rules), show(_LEGEND, legend), _sum(), show(_KNOBS, knobs), _usage()]
-    return "\n\n".join(parts)
+    gaps = [(gap,) for gap in GAPS]
+    parts = [show(_RULES, rules), show(_LEGEND, legend), _sum(), show(_GAPS, gaps)]
+    return "\n\n".join([*parts, show(_KNOBS, knobs), _usage()])
 
 
 def _sum() -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from s3rs_async.sandbox.redshift.knobs import KNOBS
 from s3rs_async.sandbox.redshift.rules import RULES
+from s3rs_async.sandbox.redshift.rules.gaps import GAPS
 from tests.acceptance.cli import COMMAND, Ended
 
 BARE = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -35,6 +36,7 @@ def test_each_rule_and_each_knob_is_one_whole_line() -> None:
     for knob in KNOBS.values():
         name = f"s3rs_standin.{knob.name}"
         assert any(line.startswith(f"{name} ") and line.endswith(knob.text) for line in lines)
+    assert [line for line in lines if line in GAPS] == list(GAPS)
     assert any(
         re.fullmatch(rf"{len(RULES)} rules: (\d+ \w+, ){{3}}\d+ assumption", x) for x in lines
     )
@@ -52,6 +54,7 @@ def test_the_counts_are_of_the_rules_that_are_shown() -> None:
     assert {letter for rule in document["rules"] for letter in rule["evidence"]} <= set(
         document["evidence"]
     )
+    assert document["gaps"] == list(GAPS)
     assert [knob["name"] for knob in document["knobs"]] == [f"s3rs_standin.{n}" for n in KNOBS]
 
 
