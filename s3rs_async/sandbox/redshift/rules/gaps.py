@@ -20,5 +20,5 @@ GAPS: tuple[str, ...] = (
     "load logs show every user's rows; the stand-in has one user",
     "line_number and position of load errors are 0",
     "CANCEL and pg_cancel_backend stop a COPY only while its rows flow",
-    "no slices, queues, limits of concurrency, datashares, Spectrum, and no times that mean anything",
+    "no slices, queues, limits of concurrency, datashares, Spectrum; times mean nothing",
 )
