@@ -276,3 +276,41 @@ async def tables_are_listed_by_database(at: Site, view: str) -> None:
 async def schemas_are_listed_by_database(at: Site, view: str) -> None:
     query = f"SELECT schema_type FROM {view} WHERE schema_name = '{at.schema}'"
     assert await at.rows(query) == [("local",)]
+
+
+@check("F18")
+async def a_where_knows_the_names_of_its_select(at: Site) -> None:
+    await at.run("CREATE TABLE t (a INT)", "CREATE TABLE u (a INT)")
+    found = await at.rows(
+        'SELECT n.nspname AS schema, upper(c.relname) AS "Loud", c.relname AS relname '
+        "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        f"WHERE 1 AND (schema = '{at.schema}' AND loud = 'T' AND relname = 't') ORDER BY loud"
+    )
+    assert found == [(at.schema, "T", "t")]
+
+
+@check("F18", proves=False)
+async def a_column_goes_before_a_name_that_is_made_of_it(at: Site) -> None:
+    await at.run("CREATE TABLE t (a INT)")
+    asked = "SELECT upper(relname) AS relname FROM pg_class WHERE relname = 't' AND relnamespace = "
+    found = await at.rows(f"{asked}(SELECT oid FROM pg_namespace WHERE nspname = '{at.schema}')")
+    assert found == [("T",)]
+
+
+@check("C22")
+async def keys_are_constraints(at: Site) -> None:
+    await at.run(
+        "CREATE TABLE t (a INT, b INT, PRIMARY KEY (b, a), UNIQUE (a))",
+        "CREATE TABLE u (c INT, FOREIGN KEY (c) REFERENCES t (a))",
+    )
+    found = await at.rows(
+        "SELECT c.relname, k.contype::VARCHAR(1), pg_get_constraintdef(k.oid, true)"
+        " FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace"
+        f" WHERE n.nspname = '{at.schema}' ORDER BY 1, 2"
+    )
+    assert found == [
+        ("t", "p", "PRIMARY KEY (b, a)"),
+        ("t", "u", "UNIQUE (a)"),
+        ("u", "f", "FOREIGN KEY (c) REFERENCES t(a)"),
+    ]

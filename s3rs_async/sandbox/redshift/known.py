@@ -127,4 +127,6 @@ def _names(*texts: str, schema: str = "") -> frozenset[str]:
 EMULATED = _names(_CATALOGUE_8_0, _OWN) | _names(_INFORMATION_SCHEMA, schema="information_schema.")
 UNEMULATED = _names(_ELSEWHERE)
 ABSENT = _names(_LATER) | _names(_LATER_INFORMATION_SCHEMA, schema="information_schema.")
-SHAPED = frozenset({"pg_attrdef", "pg_attribute", "pg_class", "pg_type", "pg_user"})
+SHAPED = frozenset(
+    {"pg_attrdef", "pg_attribute", "pg_class", "pg_constraint", "pg_type", "pg_user"}
+)

@@ -174,7 +174,7 @@ def reshaped(statement: Statement, edits: list[Edit]) -> list[Edit]:
     own = [
         Edit(each.start, each.end, f"pg_standin.{quoted(each.system)}")
         for each in (*references(statement), *_columns(statement.tokens))
-        if each.system in SHAPED
+        if each.system in SHAPED and (each.system != "pg_constraint" or holds("C22"))
     ]
     spans = [(each.start, each.end) for each in own]
     others = [edit for edit in edits if not any(a <= edit.start < b for a, b in spans)]

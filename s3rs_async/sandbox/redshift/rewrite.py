@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import relations
+from .aliases import meant
 from .casts import backend_type
 from .faults import RedshiftError, not_emulated
 from .functions import OURS
@@ -176,11 +177,15 @@ def _call(writing: Rewriting, call: Call) -> None:
     elif call.name == "json_serialize":
         writing.drop(call.start, name)
         writing.put(name, 'pg_catalog."json_serialize"')
-    elif call.name in OURS and holds(OURS[call.name]):
+    elif (call.name in OURS and holds(OURS[call.name])) or _tells_keys(call):
         if call.name in _PARTED:
             _part(writing, call)
         writing.drop(call.start, name)
         writing.put(name, f"pg_standin.{call.name}")
+
+
+def _tells_keys(call: Call) -> bool:
+    return call.name == "pg_get_constraintdef" and holds("C22")
 
 
 def _part(writing: Rewriting, call: Call) -> None:
@@ -250,6 +255,15 @@ def _relations(writing: Rewriting) -> None:
         writing.put(first, edit.text)
 
 
+def _aliases(writing: Rewriting) -> None:
+    """What the WHERE of a catalogue query says in names of its own result."""
+    if not (writing.reading.is_catalogue and holds("F18")):
+        return
+    for each in meant(writing.reading):
+        text = f"({writing.text(each.first, each.last)})" if each.last else "true"
+        writing.put(each.at, text)
+
+
 def rewritten(statement: Statement, reading: Reading | None = None) -> list[Edit]:
     """What to edit so that the backend understands the statement."""
     writing = Rewriting(statement, reading)
@@ -258,4 +272,5 @@ def rewritten(statement: Statement, reading: Reading | None = None) -> list[Edit
     _relations(writing)
     for call in writing.reading.calls:
         _call(writing, call)
+    _aliases(writing)
     return writing.edits()

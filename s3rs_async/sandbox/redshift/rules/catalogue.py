@@ -43,6 +43,7 @@ CATALOGUE: tuple[Rule, ...] = (
     ),
     Rule("C18", "format_type names SUPER and VARBYTE", ("A",)),
     Rule("C19", "STV_SESSIONS, STV_RECENTS, STV_INFLIGHT and STV_LOCKS show what runs", ("D",)),
+    Rule("C22", "PG_CONSTRAINT and pg_get_constraintdef tell of the keys, enforced or not", ("A",)),
     Rule(
         "C21", "SVV_ALL_… and SVV_REDSHIFT_… list schemas, tables and columns by database", ("D",)
     ),

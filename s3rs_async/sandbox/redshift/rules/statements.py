@@ -85,5 +85,6 @@ _FUNCTIONS = (
     Rule("F15", "version() is PostgreSQL 8.0.2 with Redshift's own number", ("I",)),
     Rule("F16", "AVG of integers is a BIGINT", ("D",)),
     Rule("F17", "EXTRACT gives a whole number", ("D",)),
+    Rule("F18", "a WHERE of catalogue queries knows its SELECT's names, and 1 is true", ("A",)),
 )
 STATEMENTS: tuple[Rule, ...] = (*_DIALECT, *_MERGE, *_FUNCTIONS)

@@ -26,8 +26,7 @@ create view pg_standin.pg_class as
     c.relhasindex, c.relisshared, c.relkind, c.relnatts,
     0::smallint as relchecks, 0::smallint as reltriggers, 0::smallint as relukeys,
     0::smallint as relfkeys, 0::smallint as relrefs, false as relhasoids,
-    exists (select from pg_catalog.pg_constraint k where k.conrelid = c.oid and k.contype = 'p')
-      as relhaspkey,
+    coalesce(f.facts->'keys' @> '[{"kind": "PRIMARY KEY"}]', false) as relhaspkey,
     c.relhasrules, c.relhassubclass, c.relacl,
     case when c.relkind <> 'r' then 0 when f.facts->>'diststyle' is null then 9
       else pg_standin.style(f.facts) end::smallint as reldiststyle
@@ -100,3 +99,36 @@ $$;
 -- each argument is used once.
 create or replace function pg_catalog.format_type(oid, int) returns text
 language sql stable parallel safe as $$ select pg_standin.type_name($1, $2) $$;
+
+-- Keys are facts of their tables; here they are constraints, with numbers of their own. Where rule
+-- D3 was off the backend has the key itself.
+create function pg_standin.places(t oid, names jsonb) returns smallint[] language sql stable as $$
+  select array_agg(a.attnum order by n.at) from jsonb_array_elements_text(names) with ordinality as n(name, at)
+  join pg_catalog.pg_attribute a on a.attrelid = t and a.attname = n.name::name
+$$;
+create function pg_standin.listed_names(names jsonb) returns text language sql immutable as $$
+  select string_agg(quote_ident(n.name), ', ' order by n.at)
+  from jsonb_array_elements_text(names) with ordinality as n(name, at)
+$$;
+create view pg_standin.keys as
+  select (3000000000 + (f.relation::bigint * 16 + k.at) % 1000000000)::oid as oid, f.relation,
+    (k.key->>'name')::name as name, k.key->>'kind' as kind,
+    pg_standin.places(f.relation, k.key->'columns') as columns,
+    to_regclass(k.key->>'target') as target, k.key
+  from pg_standin.facts f, jsonb_array_elements(f.facts->'keys') with ordinality as k(key, at);
+create view pg_standin.pg_constraint as
+  select k.oid, k.name as conname, c.relnamespace as connamespace,
+    case k.kind when 'PRIMARY KEY' then 'p' when 'UNIQUE' then 'u' else 'f' end::"char" as contype,
+    false as condeferrable, false as condeferred, k.relation as conrelid, 0::oid as contypid,
+    coalesce(k.target::oid, 0::oid) as confrelid, ' '::"char" as confupdtype,
+    ' '::"char" as confdeltype, ' '::"char" as confmatchtype, k.columns as conkey,
+    pg_standin.places(k.target, k.key->'target_columns') as confkey,
+    null::text as conbin, null::text as consrc
+  from pg_standin.keys k join pg_catalog.pg_class c on c.oid = k.relation;
+create function pg_standin.pg_get_constraintdef(number oid, pretty boolean default true) returns text
+language sql stable as $$
+  select k.kind || ' (' || pg_standin.listed_names(k.key->'columns') || ')'
+    || case when k.target is null then '' else ' REFERENCES ' || k.target::text
+      || coalesce('(' || pg_standin.listed_names(k.key->'target_columns') || ')', '') end
+  from pg_standin.keys k where k.oid = number
+$$;
