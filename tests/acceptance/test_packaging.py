@@ -102,7 +102,7 @@ def test_every_file_of_the_package_is_installed(installed: Path) -> None:
         found = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
         return {path for path in found if "__pycache__" not in path.parts}
 
-    assert Path("sandbox/redshift/catalog.sql") in files(package)
+    assert Path("sandbox/redshift/sql/tables.sql") in files(package)
     assert files(package) == files(ROOT / "s3rs_async")
     assert [*package.parent.glob("s3rs_async-*.dist-info/licenses/LICENSE")]
 

@@ -70,7 +70,7 @@ async def _serve(wiring: Wiring) -> None:
 
 def main() -> None:
     """Serve until told to end."""
-    sys.setswitchinterval(0.0005)  # the loop must get its turn while a thread decodes
+    sys.setswitchinterval(0.0005)  # the loop gets its turn while a thread decodes
     asyncio.run(_serve(_wiring(_arguments())))
 
 

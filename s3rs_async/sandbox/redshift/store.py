@@ -21,9 +21,9 @@ from pyarrow import fs
 
 from .credentials import Credentials, StoreAccess, admit
 from .faults import RedshiftError, Report, Spot
-from .knobs import Knobs
+from .knobs import standing
 from .manifest import Entry, read_manifest, unreadable
-from .rules import holds, in_force
+from .rules import holds
 from .scan import leader_error, not_found
 
 if TYPE_CHECKING:
@@ -66,11 +66,6 @@ def _within(key: str, prefix: str) -> bool:
     if holds("7") or prefix.endswith("/"):
         return True
     return key == prefix or key.startswith(f"{prefix}/")
-
-
-def _may_be_empty() -> bool:
-    knobs = in_force.get()
-    return isinstance(knobs, Knobs) and knobs["empty_prefix"] == "nothing"
 
 
 class Store:
@@ -121,7 +116,7 @@ class Store:
                 where, context = "s3_utility.cpp:540", _context(source)
                 raise leader_error("7a", _said(error), 8001, where, context) from error
             found = []
-        if not found and holds("8") and not _may_be_empty():
+        if not found and holds("8") and standing("empty_prefix") == "error":
             message = f"The specified S3 prefix '{prefix}' does not exist"
             raise leader_error("8", message, 8001, "s3_utility.cpp:652")
         return found
