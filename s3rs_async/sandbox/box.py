@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from ..errors import ConfigError, UnavailableError
+from .redshift.dialect.tokens import literal
 from .redshift.knobs import PREFIX as PREFIX_OF_KNOBS
-from .redshift.tokens import literal
 
 if TYPE_CHECKING:
     from pathlib import Path

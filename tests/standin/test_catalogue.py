@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 
 from s3rs_async.sandbox.redshift.catalog import open_catalogue
-from s3rs_async.sandbox.redshift.known import ABSENT, EMULATED, SHAPED, UNEMULATED
-from s3rs_async.sandbox.redshift.relations import references
-from s3rs_async.sandbox.redshift.tokens import split
+from s3rs_async.sandbox.redshift.dialect.known import ABSENT, EMULATED, SHAPED, UNEMULATED
+from s3rs_async.sandbox.redshift.dialect.relations import references
+from s3rs_async.sandbox.redshift.dialect.tokens import split
 from tests.standin.servers import DATABASE, USER, StandIn
 from tests.standin.site import Place, open_site
 

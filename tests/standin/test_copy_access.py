@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from s3rs_async.sandbox.redshift.copy import parse_copy
-from s3rs_async.sandbox.redshift.credentials import Credentials, StoreAccess, admit
+from s3rs_async.sandbox.redshift.copying.copy import parse_copy
+from s3rs_async.sandbox.redshift.copying.credentials import Credentials, StoreAccess, admit
+from s3rs_async.sandbox.redshift.dialect.tokens import split
 from s3rs_async.sandbox.redshift.faults import RedshiftError
-from s3rs_async.sandbox.redshift.tokens import split
 
 pytestmark = pytest.mark.standin
 KEYS = Credentials("", "AKIAID", "s3cret", "t0ken")

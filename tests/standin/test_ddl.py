@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from s3rs_async.sandbox.redshift.alter import alter_table
-from s3rs_async.sandbox.redshift.ddl import create_table
+from s3rs_async.sandbox.redshift.dialect.tokens import split
 from s3rs_async.sandbox.redshift.faults import RedshiftError
-from s3rs_async.sandbox.redshift.tokens import split
+from s3rs_async.sandbox.redshift.planning.alter import alter_table
+from s3rs_async.sandbox.redshift.planning.ddl import create_table
 from tests.standin.servers import DATABASE
 from tests.standin.site import Place, Site, open_site
 

@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from s3rs_async.sandbox.redshift import parquet
-from s3rs_async.sandbox.redshift.columns import Column, decimal_length
+from s3rs_async.sandbox.redshift.copying.columns import Column, decimal_length
+from s3rs_async.sandbox.redshift.copying.pgcopy import HEADER, TRAILER, encode, pieces, rows_of
+from s3rs_async.sandbox.redshift.copying.values import Source, loaded
 from s3rs_async.sandbox.redshift.faults import RedshiftError
-from s3rs_async.sandbox.redshift.pgcopy import HEADER, TRAILER, encode, pieces, rows_of
-from s3rs_async.sandbox.redshift.values import Source, loaded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

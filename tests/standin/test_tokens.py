@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3rs_async.sandbox.redshift.dialect.reading import Reading
+from s3rs_async.sandbox.redshift.dialect.tokens import Edit, Statement, split
 from s3rs_async.sandbox.redshift.faults import RedshiftError
-from s3rs_async.sandbox.redshift.plans import Forward
-from s3rs_async.sandbox.redshift.reading import Reading
-from s3rs_async.sandbox.redshift.statements import plan
-from s3rs_async.sandbox.redshift.tokens import Edit, Statement, split
+from s3rs_async.sandbox.redshift.planning.plans import Forward
+from s3rs_async.sandbox.redshift.planning.statements import plan
 
 pytestmark = pytest.mark.standin
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from s3rs_async.sandbox.redshift.session.words import backend_types, client_types
 from s3rs_async.sandbox.redshift.wire import cstrings, frame
-from s3rs_async.sandbox.redshift.words import backend_types, client_types
 from tests.standin.raw import Raw, raw, start_up
 from tests.standin.servers import PASSWORD, StandIn
 from tests.standin.site import Place, open_site

@@ -17,7 +17,7 @@ import ssl
 import sys
 from pathlib import Path
 
-from .credentials import StoreAccess
+from .copying.credentials import StoreAccess
 from .server import Wiring, open_front
 from .wire import Login
 

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from .dialect.tokens import literal, quoted
 from .faults import BackendError, RedshiftError, Report
 from .rules import holds
-from .tokens import literal, quoted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

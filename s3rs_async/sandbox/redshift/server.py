@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .catalog import Catalogue, Who, open_catalogue
+from .copying.store import Store, StoreAccess, open_store
 from .faults import RedshiftError
 from .knobs import Knobs, turned
-from .line import Line
+from .planning.settings import backend_parameters, take_knobs
 from .rules import in_force
-from .session import Session
-from .settings import backend_parameters, take_knobs
-from .store import Store, StoreAccess, open_store
+from .session.line import Line
+from .session.session import Session
 from .wire import (
     INT,
     CancelRequest,

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from .dialect.tokens import literal
 from .faults import BackendError, Fields, RedshiftError, error_fields
 from .rules import holds
-from .tokens import literal
 from .wire import INT, Channel, Message, cstrings, frame
 
 Row: TypeAlias = tuple[str | None, ...]

@@ -1,0 +1,1 @@
+"""Redshift's SQL by tokens: what it says, what of it Redshift lacks, how the backend says it."""

@@ -1,0 +1,1 @@
+"""What is done with each statement: passed in other words, done in its stead, or refused."""
