@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from s3rs_async.sandbox.redshift import parquet
+from s3rs_async.sandbox.redshift.copying import parquet
 from s3rs_async.sandbox.redshift.copying.columns import Column, decimal_length
 from s3rs_async.sandbox.redshift.copying.pgcopy import HEADER, TRAILER, encode, pieces, rows_of
 from s3rs_async.sandbox.redshift.copying.values import Source, loaded
