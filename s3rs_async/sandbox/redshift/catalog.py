@@ -28,7 +28,7 @@ from .rules import holds
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-_OLDEST = 170_000
+_OLDEST = 180_000  # crc32c
 _PARTS = (
     "standin",
     "tables",
@@ -200,7 +200,7 @@ async def _prepare(admin: asyncpg.Connection, user: str, database: str) -> None:
     """The role and the database that clients name."""
     version = int(await admin.fetchval("SHOW server_version_num"))
     if version < _OLDEST:
-        message = f"the stand-in needs PostgreSQL 17 or later, found {version}"
+        message = f"the stand-in needs PostgreSQL 18 or later, found {version}"
         raise SystemExit(message)
     if not await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", user):
         await admin.execute(f"CREATE ROLE {quoted(user)} LOGIN CREATEROLE")
