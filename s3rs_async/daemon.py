@@ -23,16 +23,18 @@ from .config import Connections, Entry, Pipeline, check_pipeline
 from .errors import ConfigError, ConflictError, Error, ExitCode, UnavailableError
 from .flow import together
 from .health import serving
+from .line import Line
 from .metrics import Metrics
 from .mysql.lookout import Lookout
 from .notify import notify, watchdog_seconds
 from .pipeline import bring_forward, failed
+from .planning import Plan
 from .report import Meter, Outcome, TableReport
 from .s3.canary import ensure_conditions
 from .s3.ownership import Suspicion
 from .service import Ends, Stop, check_targets, job_of, open_ends, two_signals
 from .staging import share
-from .sync import Line, Passed, Plan, Request
+from .sync import Passed, Request
 
 log = structlog.get_logger()
 
@@ -64,7 +66,12 @@ async def run(connections: Connections, pipelines: Sequence[Pipeline], terms: Te
                 places = asyncio.Semaphore(terms.parallel)
                 world = _World(ends, stop, Metrics(), places, lookouts)
                 tables = [
-                    _Table(world, ends.line(job, each, stop, lookouts[job.source]), entry)
+                    _Table(
+                        world,
+                        ends.line(job, each, stop, lookouts[job.source]),
+                        entry,
+                        lookouts[job.source],
+                    )
                     for pipeline, job in zip(pipelines, jobs, strict=True)
                     for entry in pipeline.entries
                 ]
@@ -220,6 +227,7 @@ class _Table:
     world: _World
     line: Line
     entry: Entry
+    lookout: Lookout
     failures: int = 0
     plan: Plan | None = None
     suspicion: Suspicion = field(default_factory=Suspicion)
@@ -253,8 +261,8 @@ class _Table:
 
     async def _source_is_back(self) -> bool:
         """Where the source itself is down, wait for it; False where something else failed."""
-        lookout = self.line.lookout
-        if lookout is None or lookout.trouble is None:
+        lookout = self.lookout
+        if lookout.trouble is None:
             return False
         while lookout.trouble is not None:
             if await _told_within(self.world.stop, min(self.entry.every, _SOURCE_LOOK_SECONDS)):
@@ -265,7 +273,7 @@ class _Table:
         """The pass's report; None when we were told to stop before it had a place."""
         request = Request(self.entry.spec, plan=self.plan, suspicion=self.suspicion)
         line, world, meter = replace(self.line, run=clock.ulid()), self.world, Meter()
-        trouble = line.lookout.trouble if line.lookout is not None else None
+        trouble = self.lookout.trouble
         if trouble is not None:  # told once by the lookout, and no place is taken for it
             return failed(line, request, meter, trouble)
         world.waiting += 1
@@ -298,6 +306,6 @@ class _Table:
             return
         metrics.passed(pipeline, report)
         if report.outcome is Outcome.SUCCESS:
-            behind = self.line.lookout.lag() if self.line.lookout is not None else None
+            behind = self.lookout.lag()
             spent = clock.utc_now().timestamp() - moment
             metrics.lag(pipeline, report.table, spent + (behind or 0.0))

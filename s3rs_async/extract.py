@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Protocol
 
 import pyarrow as pa
 import structlog
@@ -25,17 +24,15 @@ import structlog
 from . import batch, clock, commit
 from .errors import ConflictError, Error
 from .flow import Channel, together
+from .line import Feed, Stage
 from .model import Bound, Column, Manifest, Mode, Part, Position, SourceId, Strategy, TargetId
 from .mysql.chunk import ReadPlan
-from .mysql.connection import Source
-from .mysql.reader import read_pass
 from .mysql.walk import ChunkEnd
 from .report import Meter
 from .s3 import manifest as manifests
 from .s3.layout import Attempt, Layout
 from .s3.ownership import (
     LOOK_SECONDS,
-    Beats,
     Life,
     Suspicion,
     heartbeat,
@@ -44,20 +41,13 @@ from .s3.ownership import (
     take,
 )
 from .s3.register import Register, Versioned
-from .staging import MIB, Destination, Share, Upload, write_parts
+from .staging import MIB, Destination, Share, write_parts
 
 log = structlog.get_logger()
 
 BATCH_BYTES = 4096 * MIB
 BATCH_SECONDS = 900.0
 """A batch closes at the first chunk end beyond these; a full_sync is always one batch."""
-
-
-class Stage(manifests.Bucket, Beats, Protocol):
-    """What extraction needs of the object store."""
-
-    def upload(self, key: str) -> AbstractAsyncContextManager[Upload]:
-        """Begin a multipart upload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +58,7 @@ class Extraction:
     """
 
     pipeline: str
-    source: Source
+    feed: Feed
     source_id: SourceId
     target_id: TargetId
     plan: ReadPlan
@@ -168,7 +158,7 @@ async def _give_back(
 async def _read(
     job: Extraction, position: Position | None, channel: Channel[pa.RecordBatch | ChunkEnd]
 ) -> None:
-    stream = read_pass(job.source, job.plan, position, job.bound, limit=job.limit)
+    stream = job.feed.rows(job.plan, position, job.bound, limit=job.limit)
     async with aclosing(stream) as items:
         async for item in items:
             await channel.put(item, item.nbytes if isinstance(item, pa.RecordBatch) else 0)

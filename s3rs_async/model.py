@@ -36,6 +36,7 @@ class Mode(StrEnum):
     APPEND = "append"
     MERGE = "merge"
     REPLACE = "replace"
+    REPLACE_WINDOW = "replace_window"
 
 
 class Proof(StrEnum):
@@ -147,6 +148,19 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """A span of cursors that a batch replaces in an append target, both ends in it.
+
+    `lo` None: from the beginning. With `open_lo` the low end itself is not in it, because the batch
+    before has replaced that.
+    """
+
+    lo: str | None
+    hi: str
+    open_lo: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Bound:
     """What a pass may call read for good.
 
@@ -223,6 +237,7 @@ class Manifest:
     parts: tuple[Part, ...]
     session: str
     extracted_at: str
+    window: Window | None = None
 
     @property
     def rows(self) -> int:

@@ -16,8 +16,9 @@ import structlog
 from . import clock
 from .errors import ConflictError, Error
 from .flow import together
+from .line import Line
 from .report import Meter, Outcome, TableReport
-from .sync import Line, Passed, Request, sync_table, target_id
+from .sync import Passed, Request, sync_table
 
 log = structlog.get_logger()
 
@@ -60,7 +61,7 @@ def _report(line: Line, request: Request, meter: Meter, error: BaseException | N
         outcome = Outcome.INTERRUPTED
     return TableReport(
         table=_name(request),
-        target=str(target_id(line, request.spec)),
+        target=str(line.target_id(request.spec)),
         outcome=outcome,
         meter=meter,
         seconds=0.0,

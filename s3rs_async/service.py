@@ -21,17 +21,20 @@ from .commit import Claim
 from .config import Connections, Pipeline, check_pipeline, one_of
 from .errors import ConfigError, Error, ExitCode
 from .flow import together
+from .line import Line
 from .model import TableName, TableSpec
 from .mysql.connection import Source, open_source
+from .mysql.feed import Feed
 from .mysql.lookout import Lookout
 from .pipeline import side_by_side
+from .planning import Preview, preview_table
 from .redshift.connection import Target, open_target
 from .report import Meter, Outcome, RunReport, TableReport
 from .s3.canary import ensure_conditions
 from .s3.ownership import this_process
 from .s3.store import Store, open_store
 from .staging import MIB, Share, share
-from .sync import Line, Preview, Request, preview_table
+from .sync import Request
 from .tunnel import Bastions, open_bastions
 
 log = structlog.get_logger()
@@ -110,7 +113,7 @@ class Ends:
         """The line of one pipeline."""
         return Line(
             pipeline=job.pipeline,
-            source=self.sources[job.source],
+            feed=Feed(self.sources[job.source], lookout),
             target=self.targets[job.target],
             stage=self.store,
             prefix=self.prefix,
@@ -118,7 +121,6 @@ class Ends:
             claim=self.claim,
             run=clock.ulid(),
             stop=stop.asked,
-            lookout=lookout,
         )
 
 

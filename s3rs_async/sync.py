@@ -7,66 +7,21 @@ A table counts as done when the ledger in Redshift has said so, never because no
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from functools import partial
 
-import structlog
-
 from . import clock, commit
-from .commit import LedgerHead, Pending, Step, next_step
+from .commit import LedgerHead, Step, next_step
 from .errors import ConfigError
-from .extract import Extraction, Stage, extract
-from .model import (
-    Bound,
-    Column,
-    Mode,
-    Position,
-    SourceId,
-    Strategy,
-    TableSpec,
-    TargetId,
-)
-from .mysql.bound import fix_bound, renew
-from .mysql.chunk import ReadPlan, choose
-from .mysql.connection import Source
-from .mysql.lookout import Lookout
-from .mysql.schema import read_table
-from .redshift import ledger, loader, schema, sql
-from .redshift.connection import Session, Target
-from .redshift.types import with_types
+from .extract import Extraction, extract
+from .line import Line
+from .load import Loading
+from .model import Bound, Mode, Position, Strategy, TableSpec, TargetId
+from .planning import Plan, plan_table
+from .redshift import ledger, sql
 from .report import Meter
-from .s3 import manifest as manifests
-from .s3.layout import Layout, copy_manifest_of
 from .s3.ownership import Suspicion
-from .s3.position import write_position
-from .s3.register import Register, Versioned
-from .staging import Share
-
-log = structlog.get_logger()
-
-_BOUND_SECONDS = 30.0
-_VOUCHED_SECONDS = 5.0
-"""For a greatest id that the lookout has yet to vouch for; the one before serves until then."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What a pipeline's tables share: its ends, the stage, and who we are.
-
-    With a `lookout` the source's open transactions are watched all the time, and no pass waits.
-    """
-
-    pipeline: str
-    source: Source
-    target: Target
-    stage: Stage
-    prefix: str
-    share: Share
-    claim: commit.Claim
-    run: str
-    stop: asyncio.Event
-    lookout: Lookout | None = None
+from .s3.register import Versioned
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,95 +41,12 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What a pass over one table would do, before it does it."""
-
-    read: ReadPlan
-    columns: tuple[Column, ...]
-    source: SourceId
-    target: TargetId
-
-
-@dataclass(frozen=True, slots=True)
 class Passed:
     """What a pass left: the rows that the target holds (None: not asked for), and what waits."""
 
     rows: int | None
     pending: int
     plan: Plan | None
-
-
-async def plan_table(line: Line, spec: TableSpec) -> Plan:
-    """Read the table's schema and decide how to read and apply it; changes nothing."""
-    async with line.source.session(purpose="plan") as session:
-        found = await read_table(session, spec.table)
-        server = session.server_id
-    read = choose(found, spec)
-    return Plan(
-        read=read,
-        columns=with_types(read.schema),
-        source=SourceId(line.source.name, server, spec.table),
-        target=target_id(line, spec),
-    )
-
-
-def target_id(line: Line, spec: TableSpec) -> TargetId:
-    """Where a table's rows go: where it says, the target's schema, or one named as the source's."""
-    config = line.target.config
-    return TargetId(line.target.name, config.database, spec.lands_in(config.table_schema))
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What a pass would do: plan, bound, where it would begin, and how much waits to be loaded."""
-
-    plan: Plan
-    bound: Bound
-    position: Position | None
-    pending: int
-    ddl: str
-
-    def as_json(self) -> dict[str, object]:
-        """The same for people and programs."""
-        read = self.plan.read
-        return {
-            "table": str(self.plan.source.table),
-            "target": str(self.plan.target),
-            "strategy": read.strategy,
-            "reason": read.reason,
-            "warnings": list(read.warnings),
-            "apply": read.mode,
-            "cursor": read.cursor,
-            "key": list(read.key),
-            "position": write_position(self.position),
-            "bound": self.bound.hi,
-            "proof": self.bound.proof,
-            "bound_reason": self.bound.reason or None,
-            "pending_batches": self.pending,
-            "ddl": self.ddl,
-        }
-
-
-async def preview_table(line: Line, spec: TableSpec) -> Preview:
-    """Everything that decides a pass, read and told; changes nothing anywhere."""
-    plan = await plan_table(line, spec)
-    base = await Register(line.stage, _layout(line, spec), _birth(line, spec)).read()
-    return Preview(
-        plan=plan,
-        bound=await fix_bound(line.source, plan.read),
-        position=base.state.position if base is not None else None,
-        pending=len(base.state.pending) if base is not None else 0,
-        ddl=sql.create_table(plan.target.table, plan.columns, spec.keys),
-    )
-
-
-def _layout(line: Line, spec: TableSpec) -> Layout:
-    return Layout(line.prefix, line.pipeline, line.source.name, spec.table)
-
-
-def _birth(line: Line, spec: TableSpec) -> commit.State:
-    target = str(target_id(line, spec))
-    return commit.State(line.pipeline, line.source.name, str(spec.table), target)
 
 
 async def sync_table(line: Line, request: Request, meter: Meter) -> Passed:
@@ -193,10 +65,8 @@ class _Table:
         self.request = request
         self.spec = request.spec
         self.meter = meter
-        self.target_id = target_id(line, self.spec)
-        self.layout = _layout(line, self.spec)
-        self.birth = _birth(line, self.spec)
-        self.register = Register(line.stage, self.layout, self.birth)
+        self.loading = Loading(line, self.spec, meter)
+        self.register = line.register(self.spec)
         self.head: LedgerHead | None = None
         self.plan = request.plan
         self.to_extract = request.extract
@@ -205,16 +75,16 @@ class _Table:
         """Step after step until there is none, or until we are told to stop."""
         base = await self.register.read()
         if self.request.load and base is not None and base.state.pending:
-            self.head = await self._ledger_head()
+            self.head = await self.loading.head()
         while (step := self._next(base)) is not None:
             if await self._take(step, base):
                 base = await self.register.read()
-        state = base.state if base is not None else self.birth
+        state = base.state if base is not None else self.register.birth
         rows = state.rows.loaded if self.request.load and base is not None else None
         return Passed(rows, len(state.pending), self.plan)
 
     def _next(self, base: Versioned | None) -> Step | None:
-        state = base.state if base is not None else self.birth
+        state = base.state if base is not None else self.register.birth
         step = next_step(state, self.head, extract=self.to_extract, load=self.request.load)
         return step if step is Step.SETTLE or not self.line.stop.is_set() else None
 
@@ -225,30 +95,20 @@ class _Table:
             return await self._extract(base)
         if step is Step.LOAD and base is not None:
             with self.meter.timed("load"):
-                self.head = await self._load(base.state.pending[0])
+                self.head = await self.loading.load(base.state.pending[0])
         elif self.head is not None:
             change = partial(commit.settled, head=self.head, at=clock.iso_now())
             with self.meter.timed("settle"):
                 await self.register.change(change)
         return True
 
-    async def _ledger_head(self) -> LedgerHead | None:
-        async with self.line.target.session() as session:
-            return await ledger.read_head(session, self.target_id)
-
     async def _bounded(self) -> tuple[Plan, Bound]:
         """How to read and how far: by the plan of the pass before, as long as it still fits."""
-        line = self.line
-        if self.plan is not None and line.lookout is not None:
-            bound = await renew(
-                line.source, self.plan.read, lookout=line.lookout, wait=_VOUCHED_SECONDS
-            )
-            if bound is not None:
-                return self.plan, bound
-        self.plan = await plan_table(line, self.spec)
-        wait = _BOUND_SECONDS if line.lookout is None else _VOUCHED_SECONDS
-        bound = await fix_bound(line.source, self.plan.read, lookout=line.lookout, wait=wait)
-        return self.plan, bound
+        feed = self.line.feed
+        if self.plan is not None and (renewed := await feed.renewed(self.plan.read)) is not None:
+            return self.plan, renewed
+        self.plan = await plan_table(self.line, self.spec)
+        return self.plan, await feed.bound(self.plan.read)
 
     async def _extract(self, base: Versioned | None) -> bool:
         with self.meter.timed("plan"):
@@ -259,7 +119,7 @@ class _Table:
         line = self.line
         job = Extraction(
             pipeline=line.pipeline,
-            source=line.source,
+            feed=line.feed,
             source_id=plan.source,
             target_id=plan.target,
             plan=plan.read,
@@ -268,7 +128,7 @@ class _Table:
             mode=plan.read.mode,
             stage=line.stage,
             register=self.register,
-            layout=self.layout,
+            layout=line.layout(self.spec),
             claim=line.claim,
             session=line.run,
             share=line.share,
@@ -292,43 +152,12 @@ class _Table:
             head = await ledger.ready(
                 session, plan.target, pipeline=self.line.pipeline, source=str(plan.source)
             )
-            await self._check_columns(session, plan.columns)
+            await self.loading.check_columns(session, plan.columns)
             held = head.rows_total if head is not None else 0
             if limited and held:
                 raise _part_of_whole(plan.target)
             if plan.read.mode is Mode.APPEND and position is None and held:
                 raise _on_top(plan.target, held)
-
-    async def _check_columns(self, session: Session, columns: tuple[Column, ...]) -> None:
-        live = await schema.read_columns(session, self.target_id.table)
-        if live is not None:
-            schema.check(self.target_id, columns, live)
-
-    async def _load(self, pending: Pending) -> LedgerHead:
-        line = self.line
-        manifest = await manifests.read(line.stage, pending.manifest, pending.sha256)
-        async with line.target.session() as session:
-            await self._check_columns(session, manifest.columns)
-        copy = f"s3://{line.stage.bucket}/{copy_manifest_of(pending.manifest)}"
-        order = loader.Order(
-            manifest,
-            pending.sha256,
-            write_position(manifest.after),
-            copy if manifest.parts else None,
-        )
-        terms = loader.LoadTerms(line.run, line.claim.writer, keys=self.spec.keys)
-        head = await loader.load(line.target, order, terms)
-        self.meter.rows_loaded += manifest.rows
-        log.info(
-            "batch loaded",
-            table=str(self.spec.table),
-            batch=manifest.batch,
-            seq=manifest.seq,
-            mode=manifest.mode,
-            rows=manifest.rows,
-            target_rows=head.rows_total,
-        )
-        return head
 
 
 def _part_of_whole(target: TargetId) -> ConfigError:

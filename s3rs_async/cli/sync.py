@@ -13,9 +13,9 @@ from . import options
 from .output import say, tell, write_json
 
 if TYPE_CHECKING:
+    from ..planning import Preview
     from ..report import RunReport, TableReport
     from ..service import Watch
-    from ..sync import Preview
 
 
 @click.command()

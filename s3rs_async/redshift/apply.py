@@ -1,4 +1,4 @@
-"""How a staged batch meets its target: append, merge or replace, as statements and nothing else.
+"""How a staged batch meets its target: append, merge, replace or replace_window, as statements.
 
 The statements run inside the load's transaction, after the stage has been counted and before the
 ledger's row. DELETE, never TRUNCATE, which would commit half a load. Rows are assigned by name and
@@ -45,11 +45,10 @@ class Application:
 
 def application(manifest: Manifest) -> Application:
     """The statements that apply the batch; DataError where its mode and its columns disagree."""
-    key = manifest.merge_key
     _check(manifest)
     target, stage = manifest.target.table, sql.quote(sql.stage_name(manifest.batch))
     return Application(
-        delete=_delete(manifest.mode, target, stage, key),
+        delete=_delete(manifest, target, stage),
         insert=_insert(manifest, target, stage),
         insert_all=_insert_all(manifest, target, stage),
         expected=_expected(manifest, stage),
@@ -76,8 +75,8 @@ def _check(manifest: Manifest) -> None:
             )
 
 
-def _delete(mode: Mode, target: TableName, stage: str, key: tuple[str, ...]) -> str | None:
-    match mode:
+def _delete(manifest: Manifest, target: TableName, stage: str) -> str | None:
+    match manifest.mode:
         case Mode.APPEND:
             return None
         case Mode.REPLACE:
@@ -85,13 +84,33 @@ def _delete(mode: Mode, target: TableName, stage: str, key: tuple[str, ...]) -> 
         case Mode.MERGE:
             here = sql.quote(target.name)
             equal = " AND ".join(
-                f"{here}.{sql.quote(name)} = {stage}.{sql.quote(name)}" for name in key
+                f"{here}.{sql.quote(name)} = {stage}.{sql.quote(name)}"
+                for name in manifest.merge_key
             )
             return f"DELETE FROM {sql.qualified(target)} USING {stage} WHERE {equal}"
+        case Mode.REPLACE_WINDOW:
+            return f"DELETE FROM {sql.qualified(target)} WHERE {_span(manifest)}"
+
+
+def _span(manifest: Manifest) -> str:
+    """The rows of the target whose cursor lies in the batch's window."""
+    window, cursor = manifest.window, manifest.cursor
+    if window is None or cursor is None:
+        raise DataError(
+            "a window is replaced by its cursor, and the batch has none",
+            where="redshift",
+            table=str(manifest.target),
+            batch=manifest.batch,
+        )
+    below = f"{sql.quote(cursor)} <= {sql.literal(window.hi)}"
+    if window.lo is None:
+        return below
+    sign = ">" if window.open_lo else ">="
+    return f"{sql.quote(cursor)} {sign} {sql.literal(window.lo)} AND {below}"
 
 
 def _deduplicates(manifest: Manifest) -> bool:
-    return bool(manifest.merge_key) and manifest.mode is not Mode.APPEND
+    return bool(manifest.merge_key) and manifest.mode in {Mode.MERGE, Mode.REPLACE}
 
 
 def _insert_all(manifest: Manifest, target: TableName, stage: str) -> str:

@@ -2,8 +2,7 @@
 
 `Target.session` gives a fresh connection and ends it; the bastion, if the target declares one, is
 connected by the first. There is no pool: a load's stage, locks and settings live and die with its
-connection. TLS is checked against the cluster's own name although we connect to 127.0.0.1, by a
-context that puts that name in.
+connection. How a connection is made is `dial`'s matter.
 
 A session counts as committing from the moment COMMIT is handed to the driver; a connection lost
 from then on is an UnknownOutcomeError, before it an UnavailableError. A session that ends inside
@@ -14,8 +13,6 @@ outlives its session, and nothing is rolled forward by accident.
 
 from __future__ import annotations
 
-import asyncio
-import ssl
 from collections import deque
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,56 +20,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
-from ..errors import ConfigError, Error, UnavailableError
+from ..errors import Error, UnavailableError
 from ..tunnel import open_bastions
 from . import faults, sql
+from .dial import STATEMENT_SECONDS, way_to
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from ..config import TargetConfig
     from ..tunnel import Bastions
 
-CONNECT_SECONDS: Final = 30
 CLOSE_SECONDS: Final = 5
 ROLLBACK_SECONDS: Final = 10
 COMMIT_SECONDS: Final = 600
-STATEMENT_SECONDS: Final = 600
-APPLICATION: Final = "s3rs"
-
 MAX_GHOSTS: Final = 64
 
 _BROKEN: Final = (asyncpg.PostgresConnectionError, OSError, TimeoutError)
 _DRIVER: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-
-
-class _Connection(asyncpg.Connection):  # type: ignore[misc]  # the driver has no types
-    """asyncpg's connection, with the only reset that Redshift takes."""
-
-    __slots__ = ()
-
-    def get_reset_query(self) -> str:
-        """What to send when a connection is given back."""
-        return "RESET ALL;"
-
-
-class _NamedContext(ssl.SSLContext):
-    """A TLS context that asks for the cluster's name whatever address was dialled."""
-
-    expected_name: str
-
-    def wrap_bio(
-        self,
-        incoming: ssl.MemoryBIO,
-        outgoing: ssl.MemoryBIO,
-        server_side: bool = False,  # noqa: FBT001, FBT002 - the standard library's signature
-        server_hostname: str | bytes | None = None,
-        session: ssl.SSLSession | None = None,
-    ) -> ssl.SSLObject:
-        """The standard wrap, with the name that the certificate must have."""
-        del server_hostname
-        return super().wrap_bio(incoming, outgoing, server_side, self.expected_name, session)
 
 
 @dataclass(slots=True)
@@ -161,18 +126,17 @@ class Session:
 
 @dataclass(slots=True)
 class Target:
-    """A configured target, and the bastions through one of which it may have to be reached."""
+    """A configured target, and the way to it: each `dial` is a fresh connection of the driver's."""
 
     name: str
     config: TargetConfig
-    _tls: ssl.SSLContext | None
-    _bastions: Bastions
+    dial: Callable[[], Awaitable[Any]]
     ghosts: deque[int] = field(default_factory=lambda: deque(maxlen=MAX_GHOSTS))
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
         """A fresh connection, closed at the end of the block."""
-        connection = await self._connect()
+        connection = await self.dial()
         session = Session(self.name, self.config, connection.get_server_pid(), connection)
         try:
             session.backend_pid = int(await session.value(sql.BACKEND_PID))
@@ -182,62 +146,17 @@ class Target:
                 self.ghosts.append(session.backend_pid)
             await _close(connection)
 
-    async def _connect(self) -> Any:  # noqa: ANN401 - the driver has no types
-        host, port = await self._address()
-        try:
-            return await asyncpg.connect(
-                host=host,
-                port=port,
-                user=self.config.user,
-                password=self.config.password.get_secret_value(),
-                database=self.config.database,
-                ssl=self._tls or False,
-                direct_tls=False,
-                target_session_attrs="any",
-                timeout=CONNECT_SECONDS,
-                statement_cache_size=0,
-                connection_class=_Connection,
-                server_settings={
-                    "application_name": APPLICATION,
-                    "statement_timeout": str(STATEMENT_SECONDS * 1000),
-                },
-            )
-        except asyncpg.PostgresConnectionError as error:
-            raise await self._why(error) from error
-        except asyncpg.PostgresError as error:
-            known = faults.refused(error, self.name, self.config)
-            if known is None:
-                raise
-            raise known from error
-        except (OSError, TimeoutError) as error:
-            raise await self._why(error) from error
-
-    async def _why(self, error: BaseException) -> Error:
-        refusal, config = None, self.config
-        if config.tunnel is not None and not isinstance(error, ssl.SSLError):
-            refusal = await self._bastions.refusal(config.tunnel, config.host, config.port)
-        return refusal or faults.unreachable(error, self.name, config)
-
-    async def _address(self) -> tuple[str, int]:
-        """Where to connect: the tunnel's near end, or the host where no tunnel is declared."""
-        config = self.config
-        if config.tunnel is None:
-            return config.host, config.port
-        near = await self._bastions.address(config.tunnel, config.host, config.port)
-        return near.host, near.port
-
 
 @asynccontextmanager
 async def open_target(
     name: str, config: TargetConfig, bastions: Bastions | None = None
 ) -> AsyncIterator[Target]:
     """The target, connected by its first session, through the bastions given or its own."""
-    tls = await asyncio.to_thread(_tls, config)
     if bastions is not None:
-        yield Target(name, config, tls, bastions)
+        yield Target(name, config, await way_to(name, config, bastions))
         return
     async with open_bastions() as own:
-        yield Target(name, config, tls, own)
+        yield Target(name, config, await way_to(name, config, own))
 
 
 async def _close(connection: Any) -> None:  # noqa: ANN401 - the driver has no types
@@ -250,35 +169,3 @@ async def _close(connection: Any) -> None:  # noqa: ANN401 - the driver has no t
 
 def _bound(timeout: float | None) -> float:
     return STATEMENT_SECONDS if timeout is None else timeout
-
-
-def _tls(config: TargetConfig) -> ssl.SSLContext | None:
-    match config.tls:
-        case "off":
-            return None
-        case "require":
-            blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            blind.check_hostname = False
-            blind.verify_mode = ssl.CERT_NONE
-            return blind
-        case "verify":
-            strict = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
-            strict.expected_name = config.host
-            _trust(strict, config.ca)
-            return strict
-
-
-def _trust(context: ssl.SSLContext, bundle: Path | None) -> None:
-    if bundle is None:
-        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-        return
-    try:
-        context.load_verify_locations(cafile=str(bundle))
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            "the target's ca bundle cannot be read",
-            where="redshift",
-            file=str(bundle),
-            reason=faults.reason(error),
-            hint="name a PEM file with the certificates that signed the cluster's",
-        ) from error

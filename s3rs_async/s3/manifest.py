@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..model import Part
 
 FORMAT = "s3rs-batch"
-SCHEMA = 1
+SCHEMA = 2
 
 _SENDS = 6
 _PAUSE = 0.2
@@ -92,8 +92,11 @@ def _decode(body: bytes, sha256: str) -> Manifest:
     stated = raw.pop("sha256", None)
     if stated != sha256 or digest(raw) != sha256:
         raise ValueError("its digest is not the one the state names")
-    if (raw.pop("format", None), raw.pop("schema", None)) != (FORMAT, SCHEMA):
+    form, schema = raw.pop("format", None), raw.pop("schema", None)
+    if form != FORMAT or schema not in {SCHEMA - 1, SCHEMA}:
         raise ValueError(f"not {FORMAT} {SCHEMA}")
+    if schema == SCHEMA - 1:
+        raw["window"] = None
     return unpack(Manifest, raw)
 
 

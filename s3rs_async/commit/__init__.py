@@ -1,0 +1,59 @@
+"""The commit protocol as pure functions: values in, a decision or a new state out.
+
+One state object per table, replaced whole by compare-and-swap, is the only commit point of an
+extraction; one ledger per target, written in the load's own transaction, is the only commit point
+of a load. Everything here may be called with stale values: each function checks what it rests on
+and refuses, so a zombie that acts on an old view can waste work but never lose or double a row.
+
+What would break it: taking a new ETag without asking `committed` again (a lost row), loading
+without `judge` under the ledger's lock (a doubled one), or deleting anything on an error path.
+"""
+
+from __future__ import annotations
+
+from .extraction import (
+    WATERMARK_IDLE_STEP,
+    claimed,
+    committed,
+    idled,
+    is_committed,
+    is_long_idle,
+    moves_on,
+    released,
+)
+from .ledger import Verdict, judge, settled
+from .state import (
+    FIRST_GENERATION,
+    Claim,
+    LedgerHead,
+    Loaded,
+    Pending,
+    RowCounts,
+    State,
+    check_feeder,
+)
+from .steps import Step, next_step
+
+__all__ = [
+    "FIRST_GENERATION",
+    "WATERMARK_IDLE_STEP",
+    "Claim",
+    "LedgerHead",
+    "Loaded",
+    "Pending",
+    "RowCounts",
+    "State",
+    "Step",
+    "Verdict",
+    "check_feeder",
+    "claimed",
+    "committed",
+    "idled",
+    "is_committed",
+    "is_long_idle",
+    "judge",
+    "moves_on",
+    "next_step",
+    "released",
+    "settled",
+]

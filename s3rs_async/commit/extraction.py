@@ -1,0 +1,144 @@
+"""The extraction's decisions: who may commit, what may enter, and how far a position may move."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import replace
+from decimal import Decimal
+
+from ..errors import ConflictError, FencedError
+from ..model import Manifest, Mode, Position
+from .state import Claim, Pending, State
+
+WATERMARK_IDLE_STEP = dt.timedelta(hours=24)
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+
+
+def claimed(state: State, claim: Claim) -> State:
+    """The state with the extraction role taken by `claim`: a new epoch fences the old one."""
+    return replace(state, epoch=state.epoch + 1, claim=claim)
+
+
+def released(state: State, claim: Claim, failure: str | None = None) -> State:
+    """The state with our claim given back and word of what failed; unchanged if it isn't ours."""
+    if state.claim is None or state.claim.writer != claim.writer:
+        return state
+    return replace(
+        state,
+        claim=replace(state.claim, released=True),
+        last_failure=failure if failure is not None else state.last_failure,
+    )
+
+
+def is_long_idle(before: Position | None, after: Position | None) -> bool:
+    """Whether a window without rows is so long that the position should move over it alone."""
+    if before is None or after is None or before.cursor is None or after.cursor is None:
+        return False
+    if _NUMBER.fullmatch(after.cursor):
+        return False  # a number has no span that we could judge, though it may look like a date
+    try:
+        idle = dt.datetime.fromisoformat(after.cursor) - dt.datetime.fromisoformat(before.cursor)
+    except ValueError:
+        return False  # MySQL's dates need not be dates
+    return idle > WATERMARK_IDLE_STEP
+
+
+def idled(state: State, *, claim: Claim, before: Position | None, after: Position) -> State:
+    """The state with its position moved over a window in which nothing was found."""
+    if state.claim is None or state.claim.writer != claim.writer:
+        raise FencedError("another writer has taken the table", table=state.table)
+    if state.position != before:
+        raise ConflictError("the state has moved on since the window was read", table=state.table)
+    return replace(state, position=after)
+
+
+def is_committed(state: State, batch: str) -> bool:
+    """Whether the state already names this batch, whoever wrote it there."""
+    return state.last_batch == batch or any(p.batch == batch for p in state.pending)
+
+
+def committed(state: State, manifest: Manifest, *, key: str, sha256: str) -> State:
+    """The state with the batch in it, or the reason why it may not enter (X8's preconditions).
+
+    Raises FencedError when the epoch is no longer ours, ConflictError when the chain, the
+    generation or the position has moved. Safe to ask again after a lost compare-and-swap: a batch
+    that is already in leaves the state as it is.
+    """
+    if is_committed(state, manifest.batch):
+        return state
+    _check_commit(state, manifest)
+    pending = Pending(
+        manifest.seq,
+        manifest.batch,
+        manifest.parent,
+        key,
+        sha256,
+        manifest.rows,
+        manifest.session,
+    )
+    moved = manifest.after if manifest.moves_watermark else state.position
+    stamp = (moved and moved.cursor) or state.last_mysql_data_timestamp
+    return replace(
+        state,
+        last_batch=manifest.batch,
+        next_seq=state.next_seq + 1,
+        position=moved,
+        last_mysql_data_timestamp=stamp,
+        last_mysql_extraction_time=manifest.bound.server_time,
+        pending=(*state.pending, pending),
+        rows=replace(state.rows, extracted=state.rows.extracted + manifest.rows),
+        replace_pending=False,
+        last_failure=None,
+    )
+
+
+def _check_commit(state: State, manifest: Manifest) -> None:
+    facts = {"table": state.table, "batch": manifest.batch}
+    if state.stop is not None:
+        raise ConflictError("the table is stopped", reason=state.stop, **facts)
+    if state.epoch != manifest.epoch:
+        raise FencedError(
+            "another writer has taken the table",
+            holder=str(state.claim),
+            hint="nothing is lost: its next pass goes on from the committed position",
+            **facts,
+        )
+    chained = (
+        manifest.parent == state.last_batch
+        and manifest.seq == state.next_seq
+        and manifest.generation == state.generation
+    )
+    if not chained or manifest.before != state.position:
+        raise ConflictError("the state has moved on since this batch was begun", **facts)
+    if state.replace_pending and manifest.mode is not Mode.REPLACE:
+        raise ConflictError("the first batch of a generation must replace", **facts)
+    if manifest.moves_watermark and not moves_on(manifest.before, manifest.after):
+        raise ConflictError("the batch does not move the position on", **facts)
+
+
+def moves_on(before: Position | None, after: Position | None) -> bool:
+    """Whether `after` lies beyond `before`: a greater cursor, else another key, else other nulls.
+
+    A cursor once had is never given up. Numbers are compared as numbers; other cursor texts of one
+    column have one length and order as text does. Keys are ordered by the server alone, which hands
+    out only those above the position: another key of one cursor, or another id, lies beyond.
+    """
+    if after is None or after == before:
+        return False
+    if before is None:
+        return True
+    if before.cursor is None:
+        return before.key is None or (after.cursor is None and after.key is not None)
+    if after.cursor is None:
+        return False
+    if before.cursor == after.cursor:
+        return before.key != after.key or before.nulls != after.nulls
+    return _order(before.cursor) < _order(after.cursor)
+
+
+def _order(cursor: str) -> tuple[int, Decimal, str]:
+    if _NUMBER.fullmatch(cursor):
+        return 0, Decimal(cursor), ""
+    return 1, Decimal(), cursor

@@ -1,0 +1,64 @@
+"""All that a pass asks of a source, behind one small door: its table, a bound, and the rows.
+
+What is read and how far it may be called read is `bound`'s and `reader`'s; here they only meet the
+source that they work on, and the lookout that watches it, if one does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..model import Bound, Position, TableName
+from .bound import fix_bound, renew
+from .chunk import ReadPlan
+from .connection import Source
+from .lookout import Lookout
+from .reader import read_pass
+from .schema import read_table
+from .table import SourceTable
+from .walk import ChunkEnd
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_BOUND_SECONDS = 30.0
+_VOUCHED_SECONDS = 5.0
+"""For a greatest id that the lookout has yet to vouch for; the one before serves until then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One source; with a `lookout` its transactions are watched, and no pass waits for them."""
+
+    source: Source
+    lookout: Lookout | None = None
+
+    @property
+    def name(self) -> str:
+        """The source's name in the configuration."""
+        return self.source.name
+
+    async def table(self, table: TableName) -> tuple[SourceTable, str]:
+        """The table as it is now, and which server has it."""
+        async with self.source.session(purpose="plan") as session:
+            found = await read_table(session, table)
+            return found, session.server_id
+
+    async def bound(self, plan: ReadPlan) -> Bound:
+        """How far a pass that begins after this call may be called read."""
+        wait = _BOUND_SECONDS if self.lookout is None else _VOUCHED_SECONDS
+        return await fix_bound(self.source, plan, lookout=self.lookout, wait=wait)
+
+    async def renewed(self, plan: ReadPlan) -> Bound | None:
+        """The same for one more pass by an old plan; None where a new one must be made."""
+        if self.lookout is None:
+            return None
+        return await renew(self.source, plan, lookout=self.lookout, wait=_VOUCHED_SECONDS)
+
+    def rows(
+        self, plan: ReadPlan, position: Position | None, bound: Bound, *, limit: int | None
+    ) -> AsyncGenerator[pa.RecordBatch | ChunkEnd, None]:
+        """Batches of rows, and after each chunk's batches its end."""
+        return read_pass(self.source, plan, position, bound, limit=limit)

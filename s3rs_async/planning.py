@@ -1,0 +1,78 @@
+"""What a pass over one table would do, decided before it does anything; changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .line import Line
+from .model import Bound, Column, Position, SourceId, TableSpec, TargetId
+from .mysql.chunk import ReadPlan, choose
+from .redshift import sql
+from .redshift.types import with_types
+from .s3.position import write_position
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a pass reads one table, and into what."""
+
+    read: ReadPlan
+    columns: tuple[Column, ...]
+    source: SourceId
+    target: TargetId
+
+
+async def plan_table(line: Line, spec: TableSpec) -> Plan:
+    """Read the table's schema and decide how to read and apply it."""
+    found, server = await line.feed.table(spec.table)
+    read = choose(found, spec)
+    return Plan(
+        read=read,
+        columns=with_types(read.schema),
+        source=SourceId(line.feed.name, server, spec.table),
+        target=line.target_id(spec),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a pass would do: plan, bound, where it would begin, and how much waits to be loaded."""
+
+    plan: Plan
+    bound: Bound
+    position: Position | None
+    pending: int
+    ddl: str
+
+    def as_json(self) -> dict[str, object]:
+        """The same for people and programs."""
+        read = self.plan.read
+        return {
+            "table": str(self.plan.source.table),
+            "target": str(self.plan.target),
+            "strategy": read.strategy,
+            "reason": read.reason,
+            "warnings": list(read.warnings),
+            "apply": read.mode,
+            "cursor": read.cursor,
+            "key": list(read.key),
+            "position": write_position(self.position),
+            "bound": self.bound.hi,
+            "proof": self.bound.proof,
+            "bound_reason": self.bound.reason or None,
+            "pending_batches": self.pending,
+            "ddl": self.ddl,
+        }
+
+
+async def preview_table(line: Line, spec: TableSpec) -> Preview:
+    """Everything that decides a pass, read and told."""
+    plan = await plan_table(line, spec)
+    base = await line.register(spec).read()
+    return Preview(
+        plan=plan,
+        bound=await line.feed.bound(plan.read),
+        position=base.state.position if base is not None else None,
+        pending=len(base.state.pending) if base is not None else 0,
+        ddl=sql.create_table(plan.target.table, plan.columns, spec.keys),
+    )
