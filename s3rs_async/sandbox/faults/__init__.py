@@ -15,7 +15,7 @@ touches what it passes on unless it was told to, so signatures and TLS hold from
 
 from __future__ import annotations
 
-from .s3 import (
+from .rules import (
     CONFLICT,
     EXPIRED,
     FAILED_AFTER,
@@ -25,16 +25,16 @@ from .s3 import (
     Answer,
     Armed,
     Drop,
+    Fault,
     Hold,
     Late,
     Match,
     Retag,
-    S3Faults,
     S3Request,
     Step,
     Truncate,
-    s3_faults,
 )
+from .s3 import S3Faults, s3_faults
 from .tcp import Proxy, proxy
 from .toxics import (
     DOWN,
@@ -67,6 +67,7 @@ __all__ = [
     "Blackhole",
     "Corrupt",
     "Drop",
+    "Fault",
     "HalfClose",
     "Hold",
     "Keep",

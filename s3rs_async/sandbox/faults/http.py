@@ -33,13 +33,19 @@ class Message:
         """An answer's status."""
         return int(self.start.split(b" ")[1])
 
+    @property
+    def has_length(self) -> bool:
+        """Whether it says how long its body is: answers do, and requests that have one."""
+        if self.start.startswith(b"HTTP/"):
+            return self.status not in _BODILESS
+        return bool(self.body or self.header(b"content-length"))
+
     def rendered(self, *, length: int | None = None, closing: bool = False) -> bytes:
         """The message as bytes; `length` is told instead of the body's where they differ."""
         lines = [self.start]
         lines += [name + b": " + value for name, value in self.headers if name.lower() not in _OWN]
-        told = len(self.body) if length is None else length
-        if self.start.startswith(b"HTTP/") is False or self.status not in _BODILESS:
-            lines.append(b"Content-Length: %d" % told)
+        if self.has_length:
+            lines.append(b"Content-Length: %d" % (len(self.body) if length is None else length))
         if closing:
             lines.append(b"Connection: close")
         return b"\r\n".join(lines) + b"\r\n\r\n" + self.body

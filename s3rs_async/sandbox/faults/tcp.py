@@ -47,6 +47,7 @@ class Proxy:
         self._tasks = tasks
         self._dice = Dice(seed)
         self._links: set[_Link] = set()
+        self._closed = False
         self._placed: dict[Way, list[Placed]] = {UP: [], DOWN: []}
         self.passed: dict[Way, int] = {UP: 0, DOWN: 0}
         self.connections = 0
@@ -76,6 +77,12 @@ class Proxy:
             link.reset()
         return len(links)
 
+    def close(self) -> None:
+        """End all connections, those that are just being made as well."""
+        self._closed = True
+        self.heal()
+        self.cut()
+
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """A client has connected."""
         self.connections += 1
@@ -89,6 +96,8 @@ class Proxy:
             return
         link = _Link(writer, server)
         self._links.add(link)
+        if self._closed:
+            link.reset()
         try:
             async with asyncio.TaskGroup() as ways:
                 ways.create_task(self._carried(UP, reader, link), name="up")
@@ -141,8 +150,7 @@ async def proxy(host: str, port: int, *, seed: int = 0) -> AsyncIterator[Proxy]:
             yield running
         finally:
             listening.close()
-            running.heal()
-            running.cut()
+            running.close()
 
 
 async def _end(ending: Ending, reader: asyncio.StreamReader, way: Way, link: _Link) -> None:
