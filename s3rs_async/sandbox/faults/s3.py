@@ -54,11 +54,16 @@ class S3Faults:
         self._rules.append(armed)
         return armed
 
+    def lift(self, armed: Armed) -> None:
+        """Forget a rule; what it holds is dropped."""
+        armed.drop()
+        if armed in self._rules:
+            self._rules.remove(armed)
+
     def heal(self) -> None:
-        """Drop what is held and forget all rules."""
-        for armed in self._rules:
-            armed.drop()
-        self._rules = []
+        """Forget all rules."""
+        for armed in self._rules[:]:
+            self.lift(armed)
 
     def cut(self) -> int:
         """Close all connections that there are; how many."""
