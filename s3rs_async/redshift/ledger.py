@@ -12,6 +12,8 @@ that is `commit.judge`'s.
 
 from __future__ import annotations
 
+import datetime as dt
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..commit import LedgerHead, Verdict
@@ -26,12 +28,46 @@ if TYPE_CHECKING:
 LOCK_GRACE_SECONDS: Final = 15
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """One batch as the ledger has it; its position is text, `loaded_at` the target's own clock."""
+
+    generation: int
+    seq: int
+    batch: str
+    parent: str
+    mode: str
+    rows_copied: int
+    rows_deleted: int
+    position: str
+    loaded_at: dt.datetime
+
+
 async def read_head(session: Session, target: TargetId) -> LedgerHead | None:
     """The last batch the target holds; None where it was never loaded by us."""
     head = sql.ledger_names(target).head
     if head.name not in {name for _, name in await _present(session, target)}:
         return None
     return await _head(session, target)
+
+
+async def chain(session: Session, target: TargetId) -> tuple[LedgerLine, ...]:
+    """Every batch that the target was ever given, in order; none where there is no ledger."""
+    if not await _has_ledger(session, target):
+        return ()
+    found = await session.fetch(sql.read_chain(target))
+    return tuple(LedgerLine(*row) for row in found)
+
+
+async def loaded_batches(session: Session, target: TargetId) -> set[str]:
+    """The batches in the ledger; none where there is no ledger."""
+    if not await _has_ledger(session, target):
+        return set()
+    return {batch for (batch,) in await session.fetch(sql.read_batches(target))}
+
+
+async def _has_ledger(session: Session, target: TargetId) -> bool:
+    return _folded(sql.ledger_names(target).ledger) in await _present(session, target)
 
 
 async def ready(

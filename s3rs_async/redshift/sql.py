@@ -268,6 +268,19 @@ def recorded(target: TargetId) -> str:
     )
 
 
+def read_chain(target: TargetId) -> str:
+    """Every line of the ledger in the order of its chain."""
+    return (
+        "SELECT generation, seq, batch_id, parent_id, mode, rows_copied, rows_deleted, position,"
+        f" loaded_at FROM {qualified(ledger_names(target).ledger)} ORDER BY generation, seq"
+    )
+
+
+def read_batches(target: TargetId) -> str:
+    """The batches that were ever loaded."""
+    return f"SELECT batch_id FROM {qualified(ledger_names(target).ledger)}"
+
+
 def insert_ledger(target: TargetId) -> str:
     """Y9: the batch's line, in the load's own transaction. Fourteen parameters, as listed."""
     return (

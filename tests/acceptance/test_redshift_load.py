@@ -324,6 +324,34 @@ def test_a_batch_given_twice_is_loaded_once(run: Run, line: Line) -> None:
     assert len(line.ledger()) == 2
 
 
+def test_the_ledgers_readers_tell_the_chain_and_what_is_in_it(run: Run, line: Line) -> None:
+    async def body() -> None:
+        async with opened(line) as target, target.session() as session:
+            assert await ledger.chain(session, line.target) == ()
+            assert await ledger.loaded_batches(session, line.target) == set()
+        orders = [line.batch([row(1), row(2)]), line.batch([row(1)]), line.batch([], R)]
+        await loaded(line, *orders)
+        async with opened(line) as target, target.session() as session:
+            chain = await ledger.chain(session, line.target)
+            batches = await ledger.loaded_batches(session, line.target)
+        one, two, three = (order.manifest.batch for order in orders)
+        assert batches == {one, two, three}
+        assert [(each.seq, each.batch, each.parent) for each in chain] == [
+            (1, one, ""),
+            (2, two, one),
+            (3, three, two),
+        ]
+        assert [(each.mode, each.rows_copied, each.rows_deleted) for each in chain] == [
+            ("merge", 2, 0),
+            ("merge", 1, 1),
+            ("replace", 0, 2),
+        ]
+        assert {(each.generation, each.position) for each in chain} == {(1, orders[0].position)}
+        assert all(isinstance(each.loaded_at, dt.datetime) for each in chain)
+
+    run(body())
+
+
 def test_an_append_keeps_what_its_key_would_have_merged(run: Run, line: Line) -> None:
     async def body() -> None:
         orders = []

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import sqlglot
 from sqlglot import exp
@@ -15,6 +17,7 @@ from s3rs_async.model import (
     SourceId,
     TableName,
     TargetId,
+    Window,
 )
 from s3rs_async.redshift.apply import application
 
@@ -29,9 +32,13 @@ COLUMNS = (
 )
 
 
+WINDOW = Window("2026-01-01 00:00:00", "2026-01-02 00:00:00")
+
+
 def manifest(
     mode: Mode, *, key: Names = ("id",), cursor: str | None = "changed", columns: Columns = COLUMNS
 ) -> Manifest:
+    window = WINDOW if mode is Mode.REPLACE_WINDOW else None
     return Manifest(
         pipeline="p",
         source=SourceId("m", "server", TableName("shop", "orders")),
@@ -52,6 +59,7 @@ def manifest(
         parts=(Part("k", 1, "e", 1),),
         session="s",
         extracted_at="2026-01-01T00:00:00+00:00",
+        window=window,
     )
 
 
@@ -60,7 +68,7 @@ ALL = [
     for mode in Mode
     for key in ((), ("id",), ("id", "part"))
     for cursor in (None, "changed")
-    if key or mode is not Mode.MERGE
+    if (key or mode is not Mode.MERGE) and (cursor or mode is not Mode.REPLACE_WINDOW)
 ]
 
 
@@ -106,6 +114,49 @@ def test_a_replace_deletes_all_and_dedupes_only_by_a_key(key: Names) -> None:
     work = application(manifest(Mode.REPLACE, key=key))
     assert work.delete == 'DELETE FROM "shop"."orders"'
     assert ("ROW_NUMBER" in work.insert) == bool(key)
+
+
+SPANS = {
+    WINDOW: "\"changed\" >= '2026-01-01 00:00:00' AND \"changed\" <= '2026-01-02 00:00:00'",
+    Window("1", "2", open_lo=True): "\"changed\" > '1' AND \"changed\" <= '2'",
+    Window(None, "2"): "\"changed\" <= '2'",
+    Window(None, "2", open_lo=True): "\"changed\" <= '2'",
+}
+
+
+@pytest.mark.parametrize("window", SPANS)
+def test_a_window_is_deleted_by_the_cursor_with_its_ends(window: Window) -> None:
+    work = application(replace(manifest(Mode.REPLACE_WINDOW), window=window))
+    assert work.delete == f'DELETE FROM "shop"."orders" WHERE {SPANS[window]}'
+    assert "ROW_NUMBER" not in work.insert
+    assert work.statements == (work.delete, work.insert)
+
+
+@pytest.mark.parametrize("end", ["' OR ''='", "\\' OR 1=1 --", "'; DROP TABLE t; --", "\n--"])
+def test_the_ends_of_a_window_stay_values(end: str) -> None:
+    work = application(replace(manifest(Mode.REPLACE_WINDOW), window=Window(end, end)))
+    parsed = sqlglot.parse(str(work.delete), read="redshift")
+    assert len(parsed) == 1
+    (delete,) = parsed
+    assert isinstance(delete, exp.Delete)
+    assert [type(each) for each in delete.args["where"].this.flatten()] == [exp.GTE, exp.LTE]
+    assert [each.this for each in delete.find_all(exp.Literal)] == [end, end]
+
+
+@pytest.mark.parametrize("window", SPANS)
+def test_a_row_without_a_cursor_lies_in_no_window(window: Window) -> None:
+    """NULL is neither above nor below: each end is asked plainly, by AND, and nothing else is."""
+    deleted = str(application(replace(manifest(Mode.REPLACE_WINDOW), window=window)).delete)
+    where = sqlglot.parse_one(deleted, read="redshift").args["where"].this
+    ends = list(where.flatten()) if isinstance(where, exp.And) else [where]
+    assert {type(end) for end in ends} <= {exp.GT, exp.GTE, exp.LTE}
+    assert not list(where.find_all(exp.Is, exp.Or, exp.Not, exp.Coalesce))
+
+
+@pytest.mark.parametrize("missing", [{"window": None}, {"cursor": None}])
+def test_a_window_needs_its_ends_and_a_cursor(missing: dict[str, None]) -> None:
+    with pytest.raises(DataError, match="window"):
+        application(replace(manifest(Mode.REPLACE_WINDOW), **missing))
 
 
 def test_a_merge_without_a_key_is_refused() -> None:

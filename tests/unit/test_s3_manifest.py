@@ -19,6 +19,7 @@ from s3rs_async.model import (
     SourceId,
     TableName,
     TargetId,
+    Window,
 )
 from s3rs_async.s3 import manifest as manifests
 from s3rs_async.s3.codec import digest, dumps
@@ -139,11 +140,29 @@ async def test_a_changed_manifest_is_refused(shelf: Shelf) -> None:
 
 
 async def test_a_newer_release_s_manifest_is_not_guessed_at(shelf: Shelf) -> None:
-    raw = {"format": "s3rs-batch", "schema": 2}
+    raw = {"format": "s3rs-batch", "schema": 3}
     sha256 = digest(raw)
     shelf.objects["key"] = dumps(raw | {"sha256": sha256}).encode()
-    with pytest.raises(DataError, match="not s3rs-batch 1"):
+    with pytest.raises(DataError, match="not s3rs-batch 2"):
         await manifests.read(shelf, "key", sha256)
+
+
+async def test_a_manifest_of_the_release_before_is_read_as_one_without_a_window(
+    shelf: Shelf,
+) -> None:
+    sealed = await manifests.seal(shelf, MANIFEST, LAYOUT)
+    raw = json.loads(shelf.objects[sealed.key])
+    del raw["sha256"], raw["window"]
+    raw["schema"] = 1
+    sha256 = digest(raw)
+    shelf.objects["old"] = dumps(raw | {"sha256": sha256}).encode()
+    assert await manifests.read(shelf, "old", sha256) == MANIFEST
+
+
+async def test_a_window_is_sealed_and_read_as_it_was(shelf: Shelf) -> None:
+    windowed = replace(MANIFEST, mode=Mode.REPLACE_WINDOW, window=Window("a", "b", open_lo=True))
+    sealed = await manifests.seal(shelf, windowed, LAYOUT)
+    assert await manifests.read(shelf, sealed.key, sealed.sha256) == windowed
 
 
 async def test_a_lost_manifest_stops_the_table(shelf: Shelf) -> None:
