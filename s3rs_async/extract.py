@@ -32,8 +32,8 @@ from .report import Meter
 from .s3 import manifest as manifests
 from .s3.layout import Attempt, Layout
 from .s3.ownership import (
-    LOOK_SECONDS,
     Life,
+    Pace,
     Suspicion,
     heartbeat,
     look,
@@ -69,6 +69,7 @@ class Extraction:
     register: Register
     layout: Layout
     claim: commit.Claim
+    pace: Pace
     session: str
     share: Share
     limit: int | None
@@ -118,7 +119,7 @@ async def _claim(job: Extraction, position: Position | None, held: AsyncExitStac
     """The extraction role, given back when the pass ends, however it ends."""
     owned = await take(job.register, job.claim, partial(_is_dead, job))
     held.push_async_exit(partial(_give_back, job))
-    await held.enter_async_context(heartbeat(job.stage, job.layout.prefix, job.claim))
+    await held.enter_async_context(heartbeat(job.stage, job.layout.prefix, job.claim, job.pace))
     if owned.state.position != position:
         raise ConflictError(
             "another process has brought the table forward meanwhile",
@@ -132,10 +133,10 @@ async def _is_dead(job: Extraction, state: commit.State) -> bool:
     """Whether the table may be taken; a holder that says nothing is watched, or looked at later."""
     known = job.suspicion if job.suspicion is not None else Suspicion()
     while True:
-        life = await look(job.stage, job.layout.prefix, state, job.claim, known)
+        life = await look(job.stage, job.layout.prefix, state, job.claim, known, job.pace)
         if life is not Life.SILENT or job.suspicion is not None or job.stop.is_set():
             return life is Life.DEAD
-        await clock.sleep(LOOK_SECONDS)
+        await clock.sleep(job.pace.look)
         now = await job.register.read()
         if now is None or (now.state.epoch, now.state.claim) != (state.epoch, state.claim):
             return True  # not this holder any more: `take` will find that, and judge anew

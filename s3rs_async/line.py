@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from . import commit
@@ -20,7 +20,7 @@ from .mysql.walk import ChunkEnd
 from .redshift.connection import Target
 from .s3 import manifest as manifests
 from .s3.layout import Layout
-from .s3.ownership import Beats
+from .s3.ownership import Beats, Pace
 from .s3.register import Register
 from .staging import Share, Upload
 
@@ -70,6 +70,7 @@ class Line:
     claim: commit.Claim
     run: str
     stop: asyncio.Event
+    pace: Pace = field(default_factory=Pace)
 
     def target_id(self, spec: TableSpec) -> TargetId:
         """Where a table's rows go: where it says, the target's schema, or one as the source's."""

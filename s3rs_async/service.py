@@ -31,7 +31,7 @@ from .planning import Preview, preview_table
 from .redshift.connection import Target, open_target
 from .report import Meter, Outcome, RunReport, TableReport
 from .s3.canary import ensure_conditions
-from .s3.ownership import this_process
+from .s3.ownership import Pace, this_process
 from .s3.store import Store, open_store
 from .staging import MIB, Share, share
 from .sync import Request
@@ -108,6 +108,7 @@ class Ends:
     bastions: Bastions
     prefix: str
     claim: Claim
+    pace: Pace
 
     def line(self, job: Job, each: Share, stop: Stop, lookout: Lookout | None = None) -> Line:
         """The line of one pipeline."""
@@ -121,6 +122,7 @@ class Ends:
             claim=self.claim,
             run=clock.ulid(),
             stop=stop.asked,
+            pace=self.pace,
         )
 
 
@@ -138,8 +140,9 @@ async def open_ends(connections: Connections, jobs: Sequence[Job]) -> AsyncItera
             way = open_target(name, connections.targets[name], bastions)
             targets[name] = await stack.enter_async_context(way)
         store = await stack.enter_async_context(open_store(connections.s3))
-        prefix = connections.s3.prefix
-        yield Ends(store, sources, targets, bastions, prefix, this_process())
+        stage = connections.s3
+        pace = Pace(stage.claim_ttl)
+        yield Ends(store, sources, targets, bastions, stage.prefix, this_process(), pace)
 
 
 async def sync(connections: Connections, ask: Ask, watch: Watch | None = None) -> End:

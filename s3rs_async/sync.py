@@ -130,6 +130,7 @@ class _Table:
             register=self.register,
             layout=line.layout(self.spec),
             claim=line.claim,
+            pace=line.pace,
             session=line.run,
             share=line.share,
             limit=self.request.limit,

@@ -72,7 +72,11 @@ class TargetConfig(Strict):
 
 
 class S3Config(Strict):
-    """The stage: bucket, prefix, and how to reach them; keys come from the usual AWS places."""
+    """The stage: bucket, prefix, and how to reach them; keys come from the usual AWS places.
+
+    `claim_ttl` are the seconds for which a silent process still counts as alive: a daemon on
+    another host takes its tables that much, and five seconds, later.
+    """
 
     bucket: str
     prefix: str = "s3rs"
@@ -80,6 +84,7 @@ class S3Config(Strict):
     endpoint: str | None = None
     access_key: SecretStr | None = None
     secret_key: SecretStr | None = None
+    claim_ttl: float = Field(30.0, ge=1, le=3600)
 
 
 class Connections(Strict):

@@ -32,11 +32,10 @@ if TYPE_CHECKING:
     from .object import Stat
     from .register import Register, Versioned
 
-BEAT_SECONDS = 10.0
 TTL_SECONDS = 30.0
 
-_WATCH_SECONDS = TTL_SECONDS + 5.0
-LOOK_SECONDS = 2.5
+_MARGIN_SECONDS = 5.0
+_LOOK_SECONDS = 2.5
 _TAKES = 8
 
 _log: Any = structlog.get_logger(__name__)
@@ -50,6 +49,32 @@ class Beats(Protocol):
 
     async def put(self, key: str, body: bytes) -> str:
         """Write without a condition; the new ETag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a heart beats and how long it may stand still, from one number of seconds.
+
+    All processes that share tables should have the same: one that beats more slowly than another
+    watches is taken for dead, which wastes its work (and nothing more).
+    """
+
+    ttl: float = TTL_SECONDS
+
+    @property
+    def beat(self) -> float:
+        """Seconds between two beats."""
+        return self.ttl / 3
+
+    @property
+    def watch(self) -> float:
+        """Seconds for which a heart must have stood still under our eyes."""
+        return self.ttl + _MARGIN_SECONDS
+
+    @property
+    def look(self) -> float:
+        """Seconds between two looks at a holder that is waited for."""
+        return min(_LOOK_SECONDS, self.ttl / 4)
 
 
 def this_process() -> Claim:
@@ -77,28 +102,31 @@ class Life(Enum):
 
 @dataclass(slots=True)
 class Suspicion:
-    """A holding of a table under suspicion: its epoch, and since when its heart stands still."""
+    """A holding of a table under suspicion: its epoch, its beat, and when it would be dead."""
 
     epoch: int = -1
     beat: str | None = None
-    since: float = 0.0
+    until: float = 0.0
 
     @property
     def left(self) -> float:
         """Seconds until a holder that goes on to say nothing counts as dead."""
-        return max(self.since + _WATCH_SECONDS - clock.seconds(), 0.0)
+        return max(self.until - clock.seconds(), 0.0)
 
 
-async def look(store: Beats, prefix: str, state: State, here: Claim, suspicion: Suspicion) -> Life:
+async def look(
+    store: Beats, prefix: str, state: State, here: Claim, suspicion: Suspicion, pace: Pace
+) -> Life:
     """Look once at whoever holds the table, and remember it for the next look."""
     holder = state.claim
     if holder is None or is_gone(holder, here):
         return Life.DEAD
     beat = await _etag(store, writer_key(prefix, holder.writer))
+    until = clock.seconds() + pace.watch
     if suspicion.epoch != state.epoch:
-        suspicion.epoch, suspicion.beat, suspicion.since = state.epoch, beat, clock.seconds()
+        suspicion.epoch, suspicion.beat, suspicion.until = state.epoch, beat, until
     elif beat not in (suspicion.beat, None):
-        suspicion.beat, suspicion.since = beat, clock.seconds()
+        suspicion.beat, suspicion.until = beat, until
         return Life.ALIVE
     return Life.SILENT if suspicion.left else Life.DEAD
 
@@ -132,12 +160,12 @@ async def release(register: Register, claim: Claim, failure: str | None = None) 
 
 
 @asynccontextmanager
-async def heartbeat(store: Beats, prefix: str, claim: Claim) -> AsyncIterator[None]:
+async def heartbeat(store: Beats, prefix: str, claim: Claim, pace: Pace) -> AsyncIterator[None]:
     """Show that this process lives, for as long as the block runs."""
     failure: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as group:
-            beating = group.create_task(_beat(store, prefix, claim), name="heartbeat")
+            beating = group.create_task(_beat(store, prefix, claim, pace), name="heartbeat")
             try:
                 yield
             finally:
@@ -148,7 +176,7 @@ async def heartbeat(store: Beats, prefix: str, claim: Claim) -> AsyncIterator[No
         raise failure
 
 
-async def _beat(store: Beats, prefix: str, claim: Claim) -> None:
+async def _beat(store: Beats, prefix: str, claim: Claim, pace: Pace) -> None:
     number = 0
     while True:
         number += 1
@@ -157,11 +185,11 @@ async def _beat(store: Beats, prefix: str, claim: Claim) -> None:
             facts
         ).encode()  # with an id, or the next pass's first beat would look the same
         try:
-            async with asyncio.timeout(BEAT_SECONDS):
+            async with asyncio.timeout(pace.beat):
                 await store.put(writer_key(prefix, claim.writer), body)
         except (Error, TimeoutError) as reason:
             _log.warning("heartbeat_not_written", writer=claim.writer, reason=str(reason))
-        await clock.sleep(BEAT_SECONDS)
+        await clock.sleep(pace.beat)
 
 
 def _refuse(state: State, holder: Claim) -> None:

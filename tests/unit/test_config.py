@@ -186,3 +186,11 @@ def test_a_connection_is_the_only_one_or_the_named_one() -> None:
     with pytest.raises(ConfigError, match="unknown source") as unknown:
         one_of("source", ["shop", "crm"], "shopp")
     assert unknown.value.hint == "did you mean shop?"
+
+
+@pytest.mark.parametrize("ttl", [0, 0.5, 3601, "30s", "inf"])
+def test_a_claim_s_ttl_is_a_number_of_seconds(tmp_path: Path, ttl: object) -> None:
+    with pytest.raises(ConfigError, match="claim_ttl"):
+        load_connections(written(tmp_path, "s3.claim_ttl", ttl), {})
+    assert load_connections(written(tmp_path, "s3.claim_ttl", 2), {}).s3.claim_ttl == 2
+    assert load_connections(written(tmp_path), {}).s3.claim_ttl == 30

@@ -19,6 +19,7 @@ from s3rs_async.s3.layout import Layout, writer_key
 from s3rs_async.s3.object import MissingError, StaleError, Stat, Stored
 from s3rs_async.s3.ownership import (
     Life,
+    Pace,
     Suspicion,
     heartbeat,
     is_gone,
@@ -30,6 +31,7 @@ from s3rs_async.s3.ownership import (
 from s3rs_async.s3.register import Register, Versioned
 
 LAYOUT = Layout("s3rs", "shop", "source", TableName("shop", "orders"))
+PACE = Pace()
 AWAY = Claim("01W", "another host", "another boot", 7, "99")
 linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 
@@ -135,7 +137,7 @@ async def watched(shelf: Shelf, known: Suspicion, state: State = HELD) -> tuple[
     """Look until there is an answer; the answer, and how long it took."""
     begun = clock.seconds()
     while True:
-        life = await look(shelf, "s3rs", state, this_process(), known)
+        life = await look(shelf, "s3rs", state, this_process(), known, PACE)
         if life is not Life.SILENT:
             return life, clock.seconds() - begun
         await asyncio.sleep(2.5)
@@ -147,49 +149,66 @@ async def test_a_silent_holder_is_dead_after_the_watch_and_not_before(shelf: She
 
 
 async def test_a_beating_holder_is_alive_within_one_beat(shelf: Shelf) -> None:
-    async with heartbeat(shelf, "s3rs", AWAY):
+    async with heartbeat(shelf, "s3rs", AWAY, PACE):
         life, spent = await watched(shelf, Suspicion())
     assert (life, spent < 15) == (Life.ALIVE, True)
 
 
 async def test_a_holder_that_falls_silent_under_the_watch_is_dead(shelf: Shelf) -> None:
-    async with heartbeat(shelf, "s3rs", AWAY):
+    async with heartbeat(shelf, "s3rs", AWAY, PACE):
         await asyncio.sleep(25)
     known = Suspicion()
     assert (await watched(shelf, known))[0] is Life.DEAD
 
 
+@pytest.mark.parametrize("ttl", [1, 2, 30])
+async def test_beat_look_and_watch_keep_step_with_the_ttl(shelf: Shelf, ttl: float) -> None:
+    pace, known = Pace(ttl), Suspicion()
+    async with heartbeat(shelf, "s3rs", AWAY, pace):
+        await asyncio.sleep(ttl - 0.01)
+        assert shelf.puts == 3
+        assert await look(shelf, "s3rs", HELD, this_process(), known, pace) is Life.SILENT
+        assert known.left == pytest.approx(ttl + 5)
+        await asyncio.sleep(ttl)
+        assert await look(shelf, "s3rs", HELD, this_process(), known, pace) is Life.ALIVE
+    await asyncio.sleep(known.left - 0.01)
+    assert await look(shelf, "s3rs", HELD, this_process(), known, pace) is Life.SILENT
+    await asyncio.sleep(0.02)
+    assert await look(shelf, "s3rs", HELD, this_process(), known, pace) is Life.DEAD
+    assert pace.look < ttl / 3
+
+
 async def test_two_looks_far_apart_are_enough(shelf: Shelf) -> None:
     known = Suspicion()
-    assert await look(shelf, "s3rs", HELD, this_process(), known) is Life.SILENT
+    assert await look(shelf, "s3rs", HELD, this_process(), known, PACE) is Life.SILENT
     assert known.left == 35
     await asyncio.sleep(35)
-    assert await look(shelf, "s3rs", HELD, this_process(), known) is Life.DEAD
+    assert await look(shelf, "s3rs", HELD, this_process(), known, PACE) is Life.DEAD
 
 
 async def test_a_holder_is_never_suspected_for_what_it_held_before(shelf: Shelf) -> None:
     known = Suspicion()
-    async with heartbeat(shelf, "s3rs", AWAY):
-        assert await look(shelf, "s3rs", HELD, this_process(), known) is Life.SILENT
+    async with heartbeat(shelf, "s3rs", AWAY, PACE):
+        assert await look(shelf, "s3rs", HELD, this_process(), known, PACE) is Life.SILENT
     await asyncio.sleep(600)
     later = replace(HELD, epoch=4)
-    assert await look(shelf, "s3rs", later, this_process(), known) is Life.SILENT
-    async with heartbeat(shelf, "s3rs", AWAY):
+    assert await look(shelf, "s3rs", later, this_process(), known, PACE) is Life.SILENT
+    async with heartbeat(shelf, "s3rs", AWAY, PACE):
         await asyncio.sleep(1)
-        assert await look(shelf, "s3rs", later, this_process(), known) is Life.ALIVE
+        assert await look(shelf, "s3rs", later, this_process(), known, PACE) is Life.ALIVE
 
 
 async def test_no_two_beats_are_alike_even_of_two_passes(shelf: Shelf) -> None:
     beats = set()
     for _ in range(3):
-        async with heartbeat(shelf, "s3rs", AWAY):
+        async with heartbeat(shelf, "s3rs", AWAY, PACE):
             await asyncio.sleep(1)
         beats.add(shelf.objects[writer_key("s3rs", "01W")].etag)
     assert len(beats) == 3
 
 
 async def test_the_heart_beats_while_the_block_runs_and_no_longer(shelf: Shelf) -> None:
-    async with heartbeat(shelf, "s3rs", AWAY):
+    async with heartbeat(shelf, "s3rs", AWAY, PACE):
         await asyncio.sleep(95)
     assert shelf.puts == 10
     assert b'"beat":10' in shelf.objects[writer_key("s3rs", "01W")].body
@@ -200,7 +219,7 @@ async def test_the_heart_beats_while_the_block_runs_and_no_longer(shelf: Shelf) 
 async def test_a_beat_that_fails_is_told_and_the_next_one_comes(shelf: Shelf) -> None:
     shelf.broken = True
     with capture_logs() as logs:
-        async with heartbeat(shelf, "s3rs", AWAY):
+        async with heartbeat(shelf, "s3rs", AWAY, PACE):
             await asyncio.sleep(15)
             shelf.broken = False
             await asyncio.sleep(10)
@@ -211,7 +230,7 @@ async def test_a_beat_that_fails_is_told_and_the_next_one_comes(shelf: Shelf) ->
 @pytest.mark.parametrize("failure", [ValueError("own"), ExceptionGroup("own", [ValueError()])])
 async def test_the_block_s_own_failure_comes_out_as_it_is(shelf: Shelf, failure: Exception) -> None:
     async def run() -> None:
-        async with heartbeat(shelf, "s3rs", AWAY):
+        async with heartbeat(shelf, "s3rs", AWAY, PACE):
             raise failure
 
     with pytest.raises(type(failure), match="own") as caught:
@@ -221,7 +240,7 @@ async def test_the_block_s_own_failure_comes_out_as_it_is(shelf: Shelf, failure:
 
 async def test_a_cancelled_block_ends_and_the_heart_with_it(shelf: Shelf) -> None:
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(5), heartbeat(shelf, "s3rs", AWAY):
+        async with asyncio.timeout(5), heartbeat(shelf, "s3rs", AWAY, PACE):
             await asyncio.sleep(100)
     await asyncio.sleep(100)
     assert shelf.puts == 1
@@ -297,4 +316,4 @@ def claim_of(found: Versioned | None) -> Claim:
 
 
 async def _looked(shelf: Shelf, here: Claim, state: State) -> bool:
-    return await look(shelf, "s3rs", state, here, Suspicion()) is Life.DEAD
+    return await look(shelf, "s3rs", state, here, Suspicion(), PACE) is Life.DEAD
