@@ -11,17 +11,10 @@ without `judge` under the ledger's lock (a doubled one), or deleting anything on
 
 from __future__ import annotations
 
-from .extraction import (
-    WATERMARK_IDLE_STEP,
-    claimed,
-    committed,
-    idled,
-    is_committed,
-    is_long_idle,
-    moves_on,
-    released,
-)
+from .admission import MAX_PENDING, check_clock, check_going, check_room
+from .extraction import claimed, committed, idled, is_committed, released
 from .ledger import Verdict, judge, settled
+from .order import WATERMARK_IDLE_STEP, is_below, is_long_idle, moves_on
 from .state import (
     FIRST_GENERATION,
     Claim,
@@ -33,9 +26,11 @@ from .state import (
     check_feeder,
 )
 from .steps import Step, next_step
+from .window import mode_of, owes_rest
 
 __all__ = [
     "FIRST_GENERATION",
+    "MAX_PENDING",
     "WATERMARK_IDLE_STEP",
     "Claim",
     "LedgerHead",
@@ -45,15 +40,21 @@ __all__ = [
     "State",
     "Step",
     "Verdict",
+    "check_clock",
     "check_feeder",
+    "check_going",
+    "check_room",
     "claimed",
     "committed",
     "idled",
+    "is_below",
     "is_committed",
     "is_long_idle",
     "judge",
+    "mode_of",
     "moves_on",
     "next_step",
+    "owes_rest",
     "released",
     "settled",
 ]

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import re
 from dataclasses import replace
-from decimal import Decimal
 
 from ..errors import ConflictError, FencedError
-from ..model import Manifest, Mode, Position
+from ..model import Manifest, Position
+from .admission import check_going, check_room
+from .order import moves_on
 from .state import Claim, Pending, State
-
-WATERMARK_IDLE_STEP = dt.timedelta(hours=24)
-
-_NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+from .window import mode_of, narrowed
 
 
 def claimed(state: State, claim: Claim) -> State:
@@ -32,24 +28,11 @@ def released(state: State, claim: Claim, failure: str | None = None) -> State:
     )
 
 
-def is_long_idle(before: Position | None, after: Position | None) -> bool:
-    """Whether a window without rows is so long that the position should move over it alone."""
-    if before is None or after is None or before.cursor is None or after.cursor is None:
-        return False
-    if _NUMBER.fullmatch(after.cursor):
-        return False  # a number has no span that we could judge, though it may look like a date
-    try:
-        idle = dt.datetime.fromisoformat(after.cursor) - dt.datetime.fromisoformat(before.cursor)
-    except ValueError:
-        return False  # MySQL's dates need not be dates
-    return idle > WATERMARK_IDLE_STEP
-
-
 def idled(state: State, *, claim: Claim, before: Position | None, after: Position) -> State:
     """The state with its position moved over a window in which nothing was found."""
     if state.claim is None or state.claim.writer != claim.writer:
         raise FencedError("another writer has taken the table", table=state.table)
-    if state.position != before:
+    if state.position != before or state.replace_window is not None:
         raise ConflictError("the state has moved on since the window was read", table=state.table)
     return replace(state, position=after)
 
@@ -90,14 +73,15 @@ def committed(state: State, manifest: Manifest, *, key: str, sha256: str) -> Sta
         pending=(*state.pending, pending),
         rows=replace(state.rows, extracted=state.rows.extracted + manifest.rows),
         replace_pending=False,
+        replace_window=narrowed(state, manifest),
+        backup_strategy="sequential",
         last_failure=None,
     )
 
 
 def _check_commit(state: State, manifest: Manifest) -> None:
     facts = {"table": state.table, "batch": manifest.batch}
-    if state.stop is not None:
-        raise ConflictError("the table is stopped", reason=state.stop, **facts)
+    check_going(state)
     if state.epoch != manifest.epoch:
         raise FencedError(
             "another writer has taken the table",
@@ -112,33 +96,8 @@ def _check_commit(state: State, manifest: Manifest) -> None:
     )
     if not chained or manifest.before != state.position:
         raise ConflictError("the state has moved on since this batch was begun", **facts)
-    if state.replace_pending and manifest.mode is not Mode.REPLACE:
-        raise ConflictError("the first batch of a generation must replace", **facts)
+    check_room(state)
+    if mode_of(state, manifest.mode, manifest.after) != (manifest.mode, manifest.window):
+        raise ConflictError("the batch would not replace what the state says is due", **facts)
     if manifest.moves_watermark and not moves_on(manifest.before, manifest.after):
         raise ConflictError("the batch does not move the position on", **facts)
-
-
-def moves_on(before: Position | None, after: Position | None) -> bool:
-    """Whether `after` lies beyond `before`: a greater cursor, else another key, else other nulls.
-
-    A cursor once had is never given up. Numbers are compared as numbers; other cursor texts of one
-    column have one length and order as text does. Keys are ordered by the server alone, which hands
-    out only those above the position: another key of one cursor, or another id, lies beyond.
-    """
-    if after is None or after == before:
-        return False
-    if before is None:
-        return True
-    if before.cursor is None:
-        return before.key is None or (after.cursor is None and after.key is not None)
-    if after.cursor is None:
-        return False
-    if before.cursor == after.cursor:
-        return before.key != after.key or before.nulls != after.nulls
-    return _order(before.cursor) < _order(after.cursor)
-
-
-def _order(cursor: str) -> tuple[int, Decimal, str]:
-    if _NUMBER.fullmatch(cursor):
-        return 0, Decimal(cursor), ""
-    return 1, Decimal(), cursor

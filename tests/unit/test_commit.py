@@ -110,12 +110,11 @@ def test_a_batch_that_is_in_already_is_committed_whoever_built_on_it() -> None:
 @pytest.mark.parametrize(
     ("state", "reason"),
     [
-        (replace(STATE, stop="diverged"), "stopped"),
         (replace(STATE, last_batch="X"), "moved on"),
         (replace(STATE, next_seq=2), "moved on"),
         (replace(STATE, generation=2), "moved on"),
         (replace(STATE, position=Position("2026-11-01")), "moved on"),
-        (replace(STATE, replace_pending=True), "must replace"),
+        (replace(STATE, replace_pending=True), "is due"),
     ],
 )
 def test_a_batch_enters_only_the_state_it_was_made_for(state: State, reason: str) -> None:
