@@ -11,6 +11,7 @@ as one.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ import time
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
@@ -40,7 +42,7 @@ class Call:
     commands: Commands
     pid: int
     log: Path
-    report_path: Path
+    report_path: Path = Path("none")
     code: int | None = None
 
     def poll(self) -> int | None:
@@ -109,12 +111,17 @@ class Commands:
 
     def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Call:
         """Begin `s3rs sync` with these arguments; the environment's additions come last and win."""
-        name = f"call-{len(self.calls)}"
-        log, report = self.folder / f"{name}.log", self.folder / f"{name}.json"
+        report = self.folder / f"call-{len(self.calls)}.json"
+        call = self.begin("sync", *arguments, "--json-output", str(report), environment=environment)
+        call.report_path = report
+        return call
+
+    def begin(self, *argv: str, environment: Mapping[str, str] | None = None) -> Call:
+        """Begin any command of `s3rs`."""
+        log = self.folder / f"call-{len(self.calls)}.log"
         settings = {**os.environ, **self.environment, **(environment or {})}
-        argv = ["sync", *arguments, "--json-output", str(report)]
         answer = self.ask({"argv": argv, "environment": settings, "log": str(log)})
-        call = Call(self, answer["pid"], log, report)
+        call = Call(self, answer["pid"], log)
         self.calls.append(call)
         return call
 
@@ -160,13 +167,14 @@ def config(box: Box, folder: Path, **changes: Mapping[str, Any]) -> dict[str, st
 def _serve() -> None:
     import s3rs_async.progress
     import s3rs_async.service  # noqa: F401 - imported once, for every child
+    from s3rs_async import failpoint
 
     for line in sys.stdin:
         order = json.loads(line)
         if "argv" in order:
             pid = os.fork()
             if not pid:
-                _run(order)
+                _run(order, failpoint)
             answer = {"pid": pid}
         else:
             pid, status = os.waitpid(order["pid"], os.WNOHANG)
@@ -175,7 +183,7 @@ def _serve() -> None:
         sys.stdout.flush()
 
 
-def _run(order: dict[str, Any]) -> NoReturn:
+def _run(order: dict[str, Any], failpoint: ModuleType) -> NoReturn:
     from s3rs_async import cli
 
     code = 99
@@ -186,6 +194,7 @@ def _run(order: dict[str, Any]) -> NoReturn:
             os.dup2(stream, number)
         os.environ.clear()
         os.environ.update(order["environment"])
+        importlib.reload(failpoint)  # it has looked at its parent's environment
         code = cli.run(order["argv"])
     except BaseException:  # noqa: BLE001 - what is not told here is never told
         traceback.print_exc()

@@ -1,0 +1,206 @@
+"""One cell of the matrix, lived through: prepare, break, run again clean, compare.
+
+The table is read for the first time (seed 0), or has rows in its target already and, for a load,
+a batch that waits, behind the bastion and TLS (seed 1): so each place is met in two situations.
+However it broke, the next plain sync must succeed, both sides must hold the same rows each as
+often, and the ledger's chain must be whole. A process that was not killed may fail, but it must say
+so in our own words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from s3rs_async.sandbox.faults import (
+    DOWN,
+    FAILED_AFTER,
+    FULL,
+    Armed,
+    Fault,
+    Hold,
+    Keep,
+    Match,
+    Placed,
+)
+from tests.acceptance import ledger
+from tests.acceptance.compare import assert_equal, redshift
+from tests.crash.town import Failpoint, Table, Town, ended, killed, until
+
+if TYPE_CHECKING:
+    from tests.acceptance.running import Call
+    from tests.crash.matrix import Cell
+
+_CODES = {0, 1, 3, 4, 5, 6}
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a cell has come to."""
+
+    rows: int
+    kills: int
+    code: int
+    seconds: float
+
+
+async def live(town: Town, cell: Cell, seed: int) -> Figures:
+    """Live through a cell; AssertionError where anything is not as it must be."""
+    began = time.monotonic()
+    table = await _prepared(town, cell, seed)
+    async with town.failpoint() as (failpoint, path):
+        armed = {"S3RS_FAILPOINT": f"{cell.place}#1@{path}"}
+        call = table.begin(environment=armed)
+        try:
+            await _fired(failpoint, call, cell)
+            await _ACTIONS[cell.action](Broken(town, table, cell, failpoint, call))
+        finally:
+            await town.heal()
+        code = await ended(call)
+    _says_so(call, code)
+    await table.synced()
+    rows = await asyncio.to_thread(_equal, table)
+    kills = int(code == -signal.SIGKILL)
+    return Figures(rows, kills, code, time.monotonic() - began)
+
+
+async def _prepared(town: Town, cell: Cell, seed: int) -> Table:
+    """Seed 0: never synced. Seed 1: rows there and changed, for a load also a batch waiting."""
+    loads = cell.step.name.startswith("Y")
+    table = town.table(cell.mode, 9 + seed, tunnelled=bool(seed and loads))
+    if seed:
+        await table.synced()
+        table.mysql(*table.change())
+    if seed and loads:
+        await table.synced("--s3-only")
+        table.mysql(*table.change())
+    return table
+
+
+async def _fired(failpoint: Failpoint, call: Call, cell: Cell) -> None:
+    await until(
+        lambda: failpoint.met.is_set() or call.poll() is not None or None,
+        lambda: f"{cell} is reached",
+    )
+    assert failpoint.met.is_set(), f"{cell} was not reached:\n{call.told[-3000:]}"
+    assert failpoint.name == cell.place
+
+
+def _says_so(call: Call, code: int) -> None:
+    if code in {0, -signal.SIGKILL}:
+        return
+    assert code in _CODES, f"exit code {code}:\n{call.told[-3000:]}"
+    assert "Error: " in call.told, f"exit code {code}, and not a word:\n{call.told[-3000:]}"
+
+
+def _equal(table: Table) -> int:
+    rows = assert_equal(table.town.box, table.name, key=("id",))
+    ledger.check(table.place)
+    return rows
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A process that stands at its failpoint, and what is around it."""
+
+    town: Town
+    table: Table
+    cell: Cell
+    failpoint: Failpoint
+    call: Call
+
+    async def kill(self) -> None:
+        await killed(self.call)
+
+    async def enospc(self) -> None:
+        self.failpoint.say("enospc")
+        assert await ended(self.call) != 0
+
+    async def reset(self) -> None:
+        self.town.cut()
+        await self.goes_on()
+
+    async def goes_on(self) -> None:
+        self.failpoint.say("go")
+        await ended(self.call)
+
+    async def zombie(self) -> None:
+        """Another process does the work; then this one wakes up and believes it is its turn."""
+        os.kill(self.call.pid, signal.SIGSTOP)
+        other = self.table.begin("--steal")
+        await until(lambda: self._is_behind(other), lambda: "the other has done what it can", 40)
+        if other.poll() is not None:
+            assert other.code == 0, other.told[-3000:]
+            await asyncio.to_thread(_equal, self.table)
+        os.kill(self.call.pid, signal.SIGCONT)
+        await self.goes_on()
+        code = await ended(other)
+        _says_so(other, code)
+
+    def _is_behind(self, other: Call) -> bool | None:
+        """Whether it has ended, or waits for the lock that the stopped one holds."""
+        if other.poll() is not None:
+            return True
+        waits = redshift(
+            self.town.box.redshift.url, "SELECT 1 FROM svv_transactions WHERE NOT granted"
+        )
+        return bool(waits) or None
+
+    async def sent(self) -> None:
+        armed = self._armed(Hold(applied=True))
+        self.failpoint.say("go")
+        await self._met(armed)
+        await killed(self.call)
+
+    async def lost(self) -> None:
+        armed = self._armed(FAILED_AFTER)
+        self.failpoint.say("go")
+        await self._met(armed)
+        if isinstance(armed, Placed):
+            self.town.redshift.cut()
+            armed.lift()
+        await ended(self.call)
+
+    async def full(self) -> None:
+        if self.cell.step.asks:
+            await self.town.box.redshift.turn(fail_copy="1 mid")
+            await self.goes_on()
+            return
+        armed = self._armed(FULL)
+        await self.goes_on()
+        await self._met(armed)
+
+    async def refused(self) -> None:
+        await self.town.box.redshift.turn(conflict="1")
+        await self.goes_on()
+
+    def _armed(self, fault: Fault) -> Armed | Placed:
+        """The fault at the request that the step is about to send."""
+        step = self.cell.step
+        if step.asks:
+            return self.town.redshift.put(Keep(), DOWN)
+        assert step.writes is not None
+        method, key, part = step.writes
+        return self.town.s3.put(Match(method, f"/{self.table.pipeline}/.*{key}", part), fault)
+
+    async def _met(self, armed: Armed | Placed) -> None:
+        await until(
+            lambda: armed.met.is_set() or self.call.poll() is not None or None, lambda: "it is sent"
+        )
+        assert armed.met.is_set(), f"nothing was sent:\n{self.call.told[-3000:]}"
+
+
+_ACTIONS = {
+    "kill": Broken.kill,
+    "zombie": Broken.zombie,
+    "reset": Broken.reset,
+    "enospc": Broken.enospc,
+    "sent": Broken.sent,
+    "lost": Broken.lost,
+    "full": Broken.full,
+    "refused": Broken.refused,
+}

@@ -1,0 +1,152 @@
+"""The crash matrix as data: at which places, what happens, to which kind of table.
+
+A place is a failpoint of the package. A step of the protocol has one before and one after it; that
+it was sent and no answer came is made at the one before, by holding the answer on its way. What
+cannot be is listed with a reason, and is not counted.
+
+    kill      SIGKILL
+    zombie    SIGSTOP, another process does the work, SIGCONT
+    reset     every connection to MySQL, S3 and Redshift is cut
+    enospc    the disk is full just there
+    sent      the step's request is carried out, its answer held; SIGKILL
+    lost      the step's request is carried out, its answer is 500, or the connection is cut
+    full      the store has no room (507), or COPY fails half way; nothing was carried out
+    refused   Redshift answers 1023 to the step's statement
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Mode = Literal["merge", "append", "replace"]
+Command = Literal["sync", "s3clean", "watermark"]
+
+ANYWHERE = ("kill", "zombie", "reset", "enospc")
+IN_FLIGHT = ("sent", "lost", "full", "refused")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the protocol.
+
+    `writes` is the S3 request that it consists of, as method, key and step of an upload; `asks`:
+    it is a statement to Redshift. `more` are its places beside before and after. `never` says
+    which actions cannot be there, and why.
+    """
+
+    name: str
+    writes: tuple[str, str, str | None] | None = None
+    asks: bool = False
+    modes: tuple[Mode, ...] = ("merge",)
+    command: Command = "sync"
+    more: tuple[str, ...] = ()
+    ends: tuple[str, ...] = ("before", "after")
+    never: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        return tuple(f"{self.name}:{end}" for end in (*self.ends, *self.more))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One crash: `reason` says why it cannot be."""
+
+    place: str
+    action: str
+    mode: Mode
+    step: Step = field(repr=False)
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.place.replace(':', '-')}-{self.action}-{self.mode}"
+
+
+_READ = "it only reads: there is no request that could have been carried out"
+_PURE = "it sends nothing"
+_NOT_S3 = "it writes nothing to S3: what is full there is not its matter"
+_NOT_SQL = "it is no statement to Redshift"
+_TRIED = "1023 is answered to writes and COMMIT alone"
+_ROOM = "the stand-in fails for want of room at COPY alone"
+_STATE = ("PUT", "/state[.]json$", None)
+
+
+def _reading() -> dict[str, str]:
+    return dict.fromkeys(IN_FLIGHT, _READ)
+
+
+def _pure() -> dict[str, str]:
+    return dict.fromkeys(IN_FLIGHT, _PURE)
+
+
+STEPS: tuple[Step, ...] = (
+    Step("X1", never=_reading()),
+    Step("X2", never=_reading()),
+    Step("X3", never=_reading()),
+    Step("X3b", _STATE),
+    Step("X4", ("PUT", "/part-", "part"), more=("rows",)),
+    Step("X5", ("POST", "/part-", "complete")),
+    Step("X6", never=_pure()),
+    Step("X7", ("PUT", "/batch[.]json$", None)),
+    Step("X8", _STATE, modes=("merge", "append", "replace")),
+    Step("X9", ("PUT", "/hist/", None)),
+    Step("Y1", asks=True),
+    Step("Y2", asks=True),
+    Step("Y3", asks=True),
+    Step("Y4", asks=True),
+    Step("Y5", asks=True),
+    Step("Y6", asks=True),
+    Step("Y7", asks=True, modes=("merge", "replace")),
+    Step("Y8", asks=True, modes=("merge", "replace")),
+    Step("Y9", asks=True),
+    Step("Y10", asks=True),
+    Step("Y11", asks=True, modes=("merge", "append", "replace")),
+    Step("Y12", _STATE),
+    Step("H1", never=_pure()),
+    Step("H2", ("PUT", "/_writers/", None)),
+    Step("H3", _STATE),
+)
+_TURN = ("kill", "kill", "zombie", "reset", "kill", "enospc")
+_CONFLICTS = {"Y7", "Y8", "Y9", "Y10", "Y11"}
+
+
+def cells() -> list[Cell]:
+    """All cells, those that cannot be among them."""
+    made = []
+    for step in STEPS:
+        for place in step.places:
+            for mode in step.modes:
+                made += [Cell(place, action, mode, step) for action in ANYWHERE]
+                if place.endswith(":before"):
+                    made += [
+                        Cell(place, action, mode, step, _reason(step, action))
+                        for action in IN_FLIGHT
+                    ]
+    return made
+
+
+def _reason(step: Step, action: str) -> str:
+    if action in step.never:
+        return step.never[action]
+    if action == "refused":
+        return ("" if step.name in _CONFLICTS else _TRIED) if step.asks else _NOT_SQL
+    if action == "full" and step.asks:
+        return "" if step.name == "Y5" else _ROOM
+    return "" if step.asks or step.writes else _NOT_S3
+
+
+def applicable(steps: str) -> list[Cell]:
+    """The cells that can be, of the steps with these letters."""
+    return [cell for cell in cells() if not cell.reason and cell.step.name[0] in steps]
+
+
+def short(steps: str) -> list[Cell]:
+    """For the ordinary run: what happens in flight, and each place with one action in turn."""
+    chosen: list[Cell] = []
+    for number, step in enumerate(STEPS):
+        for offset, place in enumerate(step.places):
+            here = [c for c in applicable(steps) if c.place == place and c.mode == step.modes[0]]
+            wanted = _TURN[(number + offset) % len(_TURN)]
+            chosen += [c for c in here if c.action in {wanted, "sent"}]
+    return chosen

@@ -1,0 +1,63 @@
+"""A MySQL stream and a Redshift load, dropped at the bytes of a grid.
+
+A coarse grid in the ordinary run, one of 200 bytes by `-m crash`. Each way is dropped from its
+first byte on, as far as a whole sync sends any.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from s3rs_async.sandbox.faults import DOWN, UP, Proxy, Reset, Way
+from tests.fault.faulty import Tally, survive
+
+if TYPE_CHECKING:
+    from tests.crash.town import Town
+
+FINE = 200
+COARSE = {
+    ("mysql", UP): 900,
+    ("mysql", DOWN): 3_100,
+    ("redshift", UP): 3_100,
+    ("redshift", DOWN): 1_500,
+}
+WAYS = [pytest.param(*way, id=f"{way[0]}-{way[1].name.lower()}") for way in COARSE]
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def dropped(town: Town, end: str, way: Way, step: int) -> Tally:
+    """Drop one sync after the other, each some bytes later, until one ends before its byte."""
+    proxy: Proxy = getattr(town, end)
+    table, tally = town.table("merge", 9), Tally()
+    await table.synced()
+    at, met = 0, True
+    while met:
+        placed = None
+
+        def arm(at: int = at) -> None:
+            nonlocal placed
+            placed = proxy.put(Reset(at), way)
+
+        await survive(table, tally, f"{end} {way.name} at {at}", arm)
+        assert placed is not None
+        met, at = placed.met.is_set(), at + step
+    return tally
+
+
+@pytest.mark.parametrize(("end", "way"), WAYS)
+async def test_a_sync_dropped_at_any_byte_is_made_good(town: Town, end: str, way: Way) -> None:
+    tally = await dropped(town, end, way, COARSE[end, way])
+    assert tally.syncs >= 3, tally
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize(("end", "way"), WAYS)
+async def test_a_sync_dropped_at_every_byte_of_a_fine_grid_is_made_good(
+    town: Town, end: str, way: Way
+) -> None:
+    tally = await dropped(town, end, way, FINE)
+    assert tally.syncs >= 8, tally
