@@ -75,7 +75,7 @@ def is_loss(error: pymysql.err.MySQLError) -> bool:
 
 def _from_driver(error: pymysql.err.MySQLError, facts: dict[str, Fact]) -> Error:
     cause = error.__cause__
-    if isinstance(cause, ssl.SSLError):
+    if isinstance(cause, ssl.SSLCertVerificationError):
         return ConfigError(
             "the source's certificate was refused",
             hint="name its CA with `ca`, and connect to the name that the certificate carries",
