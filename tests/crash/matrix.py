@@ -107,7 +107,11 @@ STEPS: tuple[Step, ...] = (
     Step("H2", ("PUT", "/_writers/", None)),
     Step("H3", _STATE),
 )
-_TURN = ("kill", "kill", "zombie", "reset", "kill", "enospc")
+_TURN = ("kill", "zombie", "kill", "reset", "kill", "enospc", "kill")
+_COMMITS = {
+    *((step, "sent") for step in ("X3b", "X5", "X7", "X8", "Y5", "Y8", "Y11", "Y12")),
+    *((step, "lost") for step in ("X8", "Y11", "Y12")),
+}
 _CONFLICTS = {"Y7", "Y8", "Y9", "Y10", "Y11"}
 
 
@@ -142,11 +146,15 @@ def applicable(steps: str) -> list[Cell]:
 
 
 def short(steps: str) -> list[Cell]:
-    """For the ordinary run: what happens in flight, and each place with one action in turn."""
-    chosen: list[Cell] = []
+    """For the ordinary run: each step once, with its places and actions in turn, and the commits."""
+    chosen = []
     for number, step in enumerate(STEPS):
-        for offset, place in enumerate(step.places):
-            here = [c for c in applicable(steps) if c.place == place and c.mode == step.modes[0]]
-            wanted = _TURN[(number + offset) % len(_TURN)]
-            chosen += [c for c in here if c.action in {wanted, "sent"}]
+        place = step.places[number // len(_TURN) % len(step.places)]
+        turn = (place, _TURN[number % len(_TURN)])
+        chosen += [
+            cell
+            for cell in applicable(steps)
+            if cell.step is step and cell.mode == step.modes[0]
+            if (cell.place, cell.action) == turn or (step.name, cell.action) in _COMMITS
+        ]
     return chosen

@@ -106,17 +106,16 @@ async def test_a_commit_that_arrives_late_is_refused_or_is_the_one(
     """Its sender has sent it again by then, or given up: it changes nothing that was read since."""
     table, tally = town.table("append", 9), Tally()
     await table.synced()
-    for nth in range(1, 5):
+    for nth in (1, 2):
         table.mysql(*table.change())
         late = town.s3.put(
             Match("PUT", f"/{table.pipeline}/.*/state[.]json$", nth=nth), Late(status)
         )
         await table.synced()
         before = await asyncio.to_thread(ledger.state, table.place)
-        if late.requests:
-            assert await late.deliver() == 412
-            tally.succeeded += 1
+        assert await late.deliver() == 412
+        tally.succeeded += 1
         assert await asyncio.to_thread(ledger.state, table.place) == before
         town.s3.heal()
         await asyncio.to_thread(equal, table, f"late {nth}")
-    assert tally.syncs >= 3
+    assert tally.syncs == 2
