@@ -13,7 +13,16 @@ from __future__ import annotations
 
 from .admission import MAX_PENDING, check_clock, check_going, check_room
 from .extraction import claimed, committed, idled, is_committed, released
-from .ledger import Verdict, judge, settled
+from .ledger import (
+    Ruling,
+    Verdict,
+    diverged,
+    judge,
+    judge_chain,
+    settled,
+    stopped,
+    way_out,
+)
 from .order import WATERMARK_IDLE_STEP, is_below, is_long_idle, moves_on
 from .state import (
     FIRST_GENERATION,
@@ -37,6 +46,7 @@ __all__ = [
     "Loaded",
     "Pending",
     "RowCounts",
+    "Ruling",
     "State",
     "Step",
     "Verdict",
@@ -46,15 +56,19 @@ __all__ = [
     "check_room",
     "claimed",
     "committed",
+    "diverged",
     "idled",
     "is_below",
     "is_committed",
     "is_long_idle",
     "judge",
+    "judge_chain",
     "mode_of",
     "moves_on",
     "next_step",
     "owes_rest",
     "released",
     "settled",
+    "stopped",
+    "way_out",
 ]

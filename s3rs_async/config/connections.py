@@ -56,7 +56,9 @@ class SourceConfig(Strict):
 class TargetConfig(Strict):
     """One Redshift database, reached through `tunnel` or, where none is declared, directly.
 
-    `schema` is where tables go; None: a schema named as the source's.
+    `schema` is where tables go; None: a schema named as the source's. `ghost_timeout` are the
+    seconds for which a load waits for another one of its table, or to learn what became of a COMMIT
+    whose answer was lost; `load_timeout` are those that each statement of a load may take.
     """
 
     host: str
@@ -68,6 +70,8 @@ class TargetConfig(Strict):
     iam_role: str
     tls: Tls = "verify"
     ca: File | None = None
+    ghost_timeout: float = Field(600.0, ge=1, le=86_400)
+    load_timeout: float = Field(14_400.0, ge=1, le=604_800)
     tunnel: TunnelConfig | None = None
 
 

@@ -22,6 +22,8 @@ from ..model import Mode
 from . import faults, sql
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..model import Manifest, TableKeys, TableName, TargetId
     from .connection import Session, Target
 
@@ -71,7 +73,7 @@ async def _has_ledger(session: Session, target: TargetId) -> bool:
 
 
 async def ready(
-    session: Session, target: TargetId, *, pipeline: str, source: str
+    session: Session, target: TargetId, *, pipeline: str, source: str, adopt: bool = False
 ) -> LedgerHead | None:
     """What a load will find, asked early: the head, if the target is ours or may become so."""
     present = await _present(session, target)
@@ -82,7 +84,7 @@ async def ready(
         if head is not None:
             return head
     if _folded(target.table) in present:
-        await _rows_before_us(session, target, adopt=False)
+        await _rows_before_us(session, target, adopt=adopt)
     return None
 
 
@@ -212,6 +214,7 @@ async def end_ghost(target: Target, table: TargetId) -> int | None:
             if pid not in target.ghosts or str(owner).strip() != target.config.user:
                 return int(pid)
             await session.execute(sql.TERMINATE, pid)
+            target.ghosts.remove(pid)
     return None
 
 
@@ -236,24 +239,27 @@ async def _rows_before_us(session: Session, target: TargetId, *, adopt: bool) ->
             "the target has rows, and its ledger has none",
             where="redshift",
             table=str(target),
-            hint="another tool filled it: empty it, or send the table to another schema",
+            hint="another tool filled it: empty it, send the table to another schema, or take it"
+            " over as it is with --adopt",
         )
     return 0
 
 
-async def recorded(session: Session, manifest: Manifest) -> str | None:
-    """Y4's second half: the digest the batch was loaded under; None if it was not."""
-    found = await session.value(sql.recorded(manifest.target), manifest.batch)
-    return None if found is None else str(found).strip()
+async def recorded(session: Session, target: TargetId, batches: Sequence[str]) -> dict[str, str]:
+    """Y4's second half: those of the batches that were loaded, each with its digest."""
+    found = await session.fetch(sql.recorded(target, len(batches)), *batches)
+    return {batch: str(sha256).strip() for batch, sha256 in found}
 
 
-async def write(
-    session: Session, manifest: Manifest, line: tuple[object, ...], head: LedgerHead, to: LedgerHead
-) -> None:
-    """Y9 and Y10: the batch's line, and the head moved on from exactly where it was read."""
-    await session.execute(sql.insert_ledger(manifest.target), *line)
+async def write(session: Session, target: TargetId, line: tuple[object, ...]) -> None:
+    """Y9: one batch's line."""
+    await session.execute(sql.insert_ledger(target), *line)
+
+
+async def move(session: Session, target: TargetId, head: LedgerHead, to: LedgerHead) -> None:
+    """Y10: the head moved on from exactly where it was read."""
     moved = await session.execute(
-        sql.update_head(manifest.target),
+        sql.update_head(target),
         to.generation,
         to.seq,
         to.batch,
@@ -266,8 +272,7 @@ async def write(
         raise DataError(
             "the ledger's head moved under its own lock",
             where="redshift",
-            table=str(manifest.target),
-            batch=manifest.batch,
+            table=str(target),
             rows=moved,
             hint="nothing was loaded; see whether something else writes to the ledger's tables",
         )

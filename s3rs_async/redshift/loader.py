@@ -1,34 +1,44 @@
-"""A batch enters its target: Y1 to Y11 of the commit protocol, one transaction, all or nothing.
+"""A chain of batches enters its target: Y1 to Y11 of the protocol, one transaction, all or nothing.
 
-Order is everything: lock the ledger's head first, then read it, then judge; copy into a stage of
-the batch's own columns; count; apply; write the ledger; COMMIT. Counting comes before anything
-touches the target, and again after: what COPY reports, what the stage holds and what the target
-took must each be what the manifest says, else the transaction is rolled back and nothing happened.
+Order is everything: lock the ledger's head first, then read it, then judge; then each batch in the
+order of the chain (`enter`); move the head once, from where it was read to the last; COMMIT. What
+the ledger holds already is passed over, so batches may be handed to `load` any number of times, by
+any number of processes.
 
-A lost answer to COMMIT is resolved by asking again from the start: the lock waits for the ghost,
-then the ledger tells whether the batch is in. So a batch may be handed to `load` any number of
-times, by any number of processes. Every other failure is clean and is the caller's to try again.
+An attempt that fails cleanly (a serialization conflict, a disk that is full, a line cut before
+COMMIT) is made again from the start, in a new session: a few times, for some minutes. A lost answer
+to COMMIT is resolved in the same way: the lock waits for the ghost, then the ledger tells whether
+the batches are in. Batches before one that Redshift refuses are loaded without it, so that they do
+not wait for someone to mend it; it comes first the next time, and is told then.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from .. import clock
-from ..commit import LedgerHead, Verdict, judge
+from ..commit import LedgerHead, Ruling, Verdict, judge_chain
 from ..errors import DataError, Error, UnavailableError, UnknownOutcomeError
-from ..model import Mode
-from . import ledger, sql
-from .apply import application
+from ..failpoint import reached, step
+from . import faults, ledger, schema, sql
+from .enter import Order, StopError, enter
 
 if TYPE_CHECKING:
-    from ..model import Manifest, TableKeys
+    from ..model import TableKeys
     from .connection import Session, Target
 
-ANSWER_GRACE_SECONDS: Final = 60
-PAUSE_SECONDS: Final = 2.0
+FIRST_PAUSE_SECONDS: Final = 2.0
+LONGEST_PAUSE_SECONDS: Final = 30.0
+MAX_TRIES: Final = 6
+TRYING_SECONDS: Final = 600.0
 MAX_LOCK_WAITS: Final = 3
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,184 +58,190 @@ class LoadTerms:
     keys: TableKeys = sql.NO_KEYS
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One batch to load: its manifest, digest and position as text, and COPY's own manifest."""
+async def load(target: Target, orders: Sequence[Order], terms: LoadTerms) -> LedgerHead:
+    """Load the chain, or find that it is loaded; the ledger's head as it is then.
 
-    manifest: Manifest
-    sha256: str
-    position: str
-    copy_manifest_url: str | None
-
-
-async def load(target: Target, order: Order, terms: LoadTerms) -> LedgerHead:
-    """Load the batch, or find that it is loaded; the ledger's head as it is then."""
-    deadline = clock.seconds() + terms.ghost_timeout
-    doubt: UnknownOutcomeError | None = None
-    waits = 0
+    A batch that Redshift refuses ends the chain before it, and is an error where it is the first.
+    """
+    trying = _Trying(target, terms)
     while True:
         try:
-            return await _attempt(target, order, terms)
+            await reached("Y1:before")
+            async with target.session() as session:
+                trying.met = True
+                return await _attempt(session, orders, terms)
         except UnknownOutcomeError as error:
-            doubt = error
+            trying.doubts(error)
         except ledger.LockedError as error:
-            waits += 1
-            await _free_the_lock(target, order, waits, error)
-            deadline = clock.seconds() + terms.ghost_timeout
-        except UnavailableError:
-            if doubt is None:
-                raise
-        if doubt is not None and clock.seconds() > deadline:
-            raise doubt
-        await clock.sleep(clock.jitter(PAUSE_SECONDS))
+            await trying.frees_the_lock(orders, error)
+        except UnavailableError as error:
+            trying.may_go_on(error)
+        except DataError as error:
+            orders = _before(orders, error)
+        await trying.pauses()
 
 
-async def _free_the_lock(
-    target: Target, order: Order, waits: int, error: ledger.LockedError
-) -> None:
-    """End the ghosts that hold the lock; an error that names the holder if it is not one."""
-    holder = await ledger.end_ghost(target, order.manifest.target)
-    if holder is not None or waits >= MAX_LOCK_WAITS:
-        raise ledger.LockedError(order.manifest.target, error.waited, holder) from error
+@dataclass(slots=True)
+class _Trying:
+    """What a load went through so far, and whether it may go on.
+
+    `met` tells that the target was reached: where it never was, nobody waits here for that. In
+    doubt of a COMMIT, only the time for finding out counts.
+    """
+
+    target: Target
+    terms: LoadTerms
+    met: bool = False
+    tries: int = 0
+    waits: int = 0
+    began: float = field(default_factory=clock.seconds)
+    doubt: UnknownOutcomeError | None = None
+    until: float = 0.0
+
+    def doubts(self, error: UnknownOutcomeError) -> None:
+        """The answer to a COMMIT was lost: only a later attempt can tell."""
+        if self.doubt is None:
+            self.until = clock.seconds() + self.terms.ghost_timeout
+        self.doubt = error
+        if clock.seconds() > self.until:
+            raise error
+        log.warning("commit in doubt", target=self.target.name, reason=str(error))
+
+    async def frees_the_lock(self, orders: Sequence[Order], error: ledger.LockedError) -> None:
+        """End the ghosts that hold the lock; an error that names the holder if it is not one."""
+        self.waits += 1
+        table = orders[0].manifest.target
+        holder = await ledger.end_ghost(self.target, table)
+        if holder is not None or self.waits >= MAX_LOCK_WAITS:
+            raise ledger.LockedError(table, error.waited, holder) from error
+        self.until = clock.seconds() + self.terms.ghost_timeout
+
+    def may_go_on(self, error: UnavailableError) -> None:
+        """Return if the attempt may be made again, else raise."""
+        self.tries += 1
+        if self.doubt is not None:
+            if clock.seconds() > self.until:
+                raise self.doubt from error
+            return
+        slow = error.context.get("sqlstate") == faults.STATEMENT_TIMEOUT
+        late = clock.seconds() - self.began > TRYING_SECONDS
+        if slow or late or not self.met or self.tries >= MAX_TRIES:
+            error.context["attempts"] = self.tries
+            raise error
+        log.warning("load tried again", target=self.target.name, reason=str(error))
+
+    async def pauses(self) -> None:
+        """Let whoever was in the way go on first."""
+        longest = min(FIRST_PAUSE_SECONDS * 2.0 ** min(self.tries, 10), LONGEST_PAUSE_SECONDS)
+        await clock.sleep(clock.jitter(longest))
 
 
-async def _attempt(target: Target, order: Order, terms: LoadTerms) -> LedgerHead:
-    manifest = order.manifest
-    async with target.session() as session:
-        await session.execute(sql.set_query_group(terms.run))
-        await session.execute(sql.set_statement_timeout(terms.ghost_timeout))
-        await ledger.born(session, manifest, terms.keys)
-        async with session.transaction():
-            await ledger.lock(session, manifest.target, terms.ghost_timeout)
+def _before(orders: Sequence[Order], error: DataError) -> Sequence[Order]:
+    """The batches before the one that was refused; the error itself where it stops the chain."""
+    refused = error.context.get("batch")
+    at = next((i for i, order in enumerate(orders) if order.manifest.batch == refused), 0)
+    if at == 0 or (isinstance(error, StopError) and error.word != "counts"):
+        raise error
+    return orders[:at]
+
+
+async def _attempt(session: Session, orders: Sequence[Order], terms: LoadTerms) -> LedgerHead:
+    first = orders[0].manifest
+    await _prepare(session, orders, terms)
+    await reached("Y1:after")
+    await reached("Y2:before")
+    async with session.transaction():
+        await reached("Y2:after")
+        async with step("Y3"):
+            await ledger.lock(session, first.target, terms.ghost_timeout)
+        async with step("Y4"):
             await session.execute(sql.set_statement_timeout(terms.load_timeout))
-            head = await ledger.head_under_lock(session, manifest, adopt=terms.adopt)
-            if await _is_loaded(session, order, head):
-                await session.rollback()
-                return head
-            loaded = await _load(session, order, head, terms)
+            head = await ledger.head_under_lock(session, first, adopt=terms.adopt)
+            missing = await _missing(session, orders, head)
+        if not missing:
+            await session.rollback()
+            return head
+        to = await _enter(session, missing, head, terms)
+        async with step("Y10"):
+            await ledger.move(session, first.target, head, to)
+        async with step("Y11"):
             await session.commit()
-    return loaded
-
-
-async def _is_loaded(session: Session, order: Order, head: LedgerHead) -> bool:
-    """Y4: whether the batch is in already; an error where it may not enter."""
-    found = await ledger.recorded(session, order.manifest)
-    verdict = judge(head, found, order.manifest, order.sha256)
-    if verdict in {Verdict.LOAD, Verdict.ALREADY_LOADED}:
-        return verdict is Verdict.ALREADY_LOADED
-    raise _refusal(verdict, order.manifest, head)
-
-
-def _refusal(verdict: Verdict, manifest: Manifest, head: LedgerHead) -> Error:
-    facts = {
-        "where": "redshift",
-        "table": str(manifest.target),
-        "batch": manifest.batch,
-        "verdict": verdict.name.lower(),
-    }
-    if verdict is Verdict.FOREIGN:
-        return ledger.another_feeder(head, manifest.target)
-    if verdict is Verdict.TAMPERED:
-        return DataError(
-            "the ledger holds this batch under another digest",
-            hint="its batch.json was changed after it was loaded: bring it back from the bucket's"
-            " versions",
-            **facts,
-        )
-    return DataError(
-        "the batch does not follow what the target holds",
-        head=head.batch or "none",
-        parent=manifest.parent or "none",
-        hint="the state object was rolled back or edited: put its newest copy from hist/ back",
-        **facts,
-    )
-
-
-async def _load(session: Session, order: Order, head: LedgerHead, terms: LoadTerms) -> LedgerHead:
-    """Y5 to Y10, under the lock and after the verdict."""
-    manifest = order.manifest
-    wait = terms.load_timeout + ANSWER_GRACE_SECONDS
-    await _stage(session, order, wait)
-    deleted, inserted = await _apply(session, manifest, wait)
-    to = LedgerHead(
-        head.pipeline,
-        head.source,
-        manifest.generation,
-        manifest.seq,
-        manifest.batch,
-        order.position,
-        inserted if manifest.mode is Mode.REPLACE else head.rows_total + inserted - deleted,
-    )
-    await ledger.write(session, manifest, _line(order, deleted, terms), head, to)
     return to
 
 
-def _line(order: Order, deleted: int, terms: LoadTerms) -> tuple[object, ...]:
-    manifest = order.manifest
-    return (
-        manifest.pipeline,
-        str(manifest.source),
-        manifest.generation,
-        manifest.seq,
-        manifest.batch,
-        manifest.parent,
-        order.sha256,
-        manifest.mode.value,
-        manifest.rows,
-        deleted,
-        order.position,
-        manifest.epoch,
-        manifest.session,
-        terms.writer,
+async def _prepare(session: Session, orders: Sequence[Order], terms: LoadTerms) -> None:
+    """Y1 and the birth: the session is known by its pid, the target can take each batch."""
+    first = orders[0].manifest
+    log.info(
+        "load begins",
+        table=str(first.target),
+        backend_pid=session.backend_pid,
+        batches=len(orders),
+        first=first.batch,
+    )
+    await session.execute(sql.set_query_group(terms.run))
+    await session.execute(sql.set_statement_timeout(terms.ghost_timeout))
+    await ledger.born(session, first, terms.keys)
+    live = await schema.read_columns(session, first.target.table)
+    checked = set()
+    for order in orders:
+        columns = order.manifest.columns
+        if live is None or columns in checked:
+            continue
+        with _of(order):
+            schema.check(first.target, columns, live)
+        checked.add(columns)
+
+
+@contextmanager
+def _of(order: Order) -> Iterator[None]:
+    """Whatever is refused inside is told with its batch."""
+    try:
+        yield
+    except DataError as error:
+        error.context.setdefault("batch", order.manifest.batch)
+        raise
+
+
+async def _missing(session: Session, orders: Sequence[Order], head: LedgerHead) -> Sequence[Order]:
+    """Y4: the batches to load now, none if all are in; an error where one may not enter."""
+    chain = [(order.manifest, order.sha256) for order in orders]
+    target = chain[0][0].target
+    recorded = await ledger.recorded(session, target, [each.batch for each, _ in chain])
+    ruling = judge_chain(head, recorded, chain)
+    if ruling.verdict in {Verdict.LOAD, Verdict.ALREADY_LOADED}:
+        return orders[ruling.at :]
+    raise _refusal(ruling, orders, head)
+
+
+def _refusal(ruling: Ruling, orders: Sequence[Order], head: LedgerHead) -> Error:
+    manifest = orders[ruling.at].manifest
+    if ruling.verdict is Verdict.FOREIGN:
+        return ledger.another_feeder(head, manifest.target)
+    if ruling.verdict is Verdict.TAMPERED:
+        return StopError(
+            "tampered",
+            "the ledger holds this batch under another digest; nothing was loaded",
+            manifest,
+            head,
+            sha256=orders[ruling.at].sha256,
+        )
+    return StopError(
+        "diverged",
+        "the batch does not follow what the target holds; nothing was loaded",
+        manifest,
+        head,
+        parent=manifest.parent or "none",
+        ledger_ends_at=head.batch or "none",
+        generations=f"{manifest.generation} after {head.generation}",
     )
 
 
-async def _stage(session: Session, order: Order, wait: float) -> None:
-    """Y5 and Y6: the batch's rows in a stage of its own columns, counted twice."""
-    manifest = order.manifest
-    await session.execute(sql.create_stage(manifest.batch, manifest.columns))
-    if not manifest.rows:
-        return
-    if order.copy_manifest_url is None:
-        raise DataError(
-            "a batch with rows has no copy manifest",
-            where="redshift",
-            table=str(manifest.target),
-            batch=manifest.batch,
-        )
-    role = session.config.iam_role
-    await session.execute(
-        sql.copy(manifest.batch, manifest.columns, order.copy_manifest_url, role), timeout=wait
-    )
-    copied = int(await session.value(sql.LAST_COPY_COUNT))
-    staged = int(await session.value(sql.count(sql.quote(sql.stage_name(manifest.batch)))))
-    for name, found in (("copy_count", copied), ("stage", staged)):
-        _check_count(manifest, name, found, manifest.rows)
-
-
-async def _apply(session: Session, manifest: Manifest, wait: float) -> tuple[int, int]:
-    """Y7 and Y8, proved: how many rows went and came."""
-    work = application(manifest)
-    expected = int(await session.value(work.expected))
-    deleted = 0 if work.delete is None else await session.execute(work.delete, timeout=wait)
-    insert = work.insert_all if expected == manifest.rows else work.insert
-    inserted = await session.execute(insert, timeout=wait)
-    _check_count(manifest, "inserted", inserted, expected)
-    if manifest.mode is Mode.REPLACE:
-        left = int(await session.value(sql.count(sql.qualified(manifest.target.table))))
-        _check_count(manifest, "target", left, expected)
-    return deleted, inserted
-
-
-def _check_count(manifest: Manifest, name: str, found: int, wanted: int) -> None:
-    if found != wanted:
-        raise DataError(
-            "redshift counts other rows than the batch has; nothing was loaded",
-            where="redshift",
-            table=str(manifest.target),
-            batch=manifest.batch,
-            counted=name,
-            found=found,
-            wanted=wanted,
-            hint="a part in s3 was changed: bring it back from the bucket's versions, run again",
-        )
+async def _enter(
+    session: Session, orders: Sequence[Order], head: LedgerHead, terms: LoadTerms
+) -> LedgerHead:
+    """Y5 to Y9 for each batch, under the lock and after the verdict."""
+    for order in orders:
+        with _of(order):
+            head = await enter(session, order, head, writer=terms.writer, wait=terms.load_timeout)
+    return head

@@ -261,10 +261,12 @@ def update_head(target: TargetId) -> str:
     )
 
 
-def recorded(target: TargetId) -> str:
-    """Y4: the digest under which a batch was loaded. Parameter: batch."""
+def recorded(target: TargetId, count: int) -> str:
+    """Y4: the digests under which batches were loaded. Parameters: so many batches."""
+    listed = ", ".join(f"${number}" for number in range(1, count + 1))
     return (
-        f"SELECT manifest_sha256 FROM {qualified(ledger_names(target).ledger)} WHERE batch_id = $1"
+        f"SELECT batch_id, manifest_sha256 FROM {qualified(ledger_names(target).ledger)}"
+        f" WHERE batch_id IN ({listed})"
     )
 
 

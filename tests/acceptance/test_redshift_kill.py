@@ -30,7 +30,8 @@ from s3rs_async.model import (
     TargetId,
 )
 from s3rs_async.redshift.connection import open_target
-from s3rs_async.redshift.loader import LoadTerms, Order, load
+from s3rs_async.redshift.enter import Order
+from s3rs_async.redshift.loader import LoadTerms, load
 
 if TYPE_CHECKING:
     from s3rs_async.sandbox import Box
@@ -61,7 +62,7 @@ VICTIM = textwrap.dedent(
 
     async def main():
         async with open_target("standin", TargetConfig.model_validate(asked["config"])) as target:
-            await load(target, order, LoadTerms("run", "victim"))
+            await load(target, [order], LoadTerms("run", "victim"))
         print("loaded")
 
     asyncio.run(main())
@@ -129,7 +130,7 @@ def _killed_in_mid_copy(config: object, order: Order) -> None:
         assert victim.stdout is not None
         victim.stdin.write(json.dumps(asked) + "\n")
         victim.stdin.flush()
-        told = victim.stdout.readline()
+        told = next(line for line in victim.stdout if not line.startswith("20"))
         victim.kill()
         assert told.startswith("copying")
         assert "loaded" not in victim.stdout.read()
@@ -145,6 +146,6 @@ async def test_a_loader_killed_in_mid_copy_leaves_nothing_and_blocks_nobody(
     with psycopg.connect(box.redshift.url, autocommit=True) as outside:
         assert outside.execute(counted).fetchall() == [(0,)]
         async with open_target("standin", TargetConfig.model_validate(config)) as target:
-            head = await load(target, order, LoadTerms("run", "heir", ghost_timeout=30.0))
+            head = await load(target, [order], LoadTerms("run", "heir", ghost_timeout=30.0))
         assert head.rows_total == ROWS
         assert outside.execute(counted).fetchall() == [(ROWS,)]
