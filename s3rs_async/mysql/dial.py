@@ -156,7 +156,8 @@ async def leave(connection: Any) -> None:  # noqa: ANN401 - untyped driver
 
 
 def hang_up(connection: Any) -> None:  # noqa: ANN401 - untyped driver
-    """Say goodbye on an idle connection without waiting."""
-    if connection._writer is not None:  # noqa: SLF001
-        connection._writer.write(_QUIT)  # noqa: SLF001
+    """Say goodbye on an idle connection without waiting, unless it has been reset meanwhile."""
+    writer = connection._writer  # noqa: SLF001
+    if writer is not None and not writer.is_closing():  # uvloop refuses to write to a closed one
+        writer.write(_QUIT)
     connection.close()
