@@ -146,7 +146,7 @@ def applicable(steps: str) -> list[Cell]:
 
 
 def short(steps: str) -> list[Cell]:
-    """For the ordinary run: each step once, with its places and actions in turn, and the commits."""
+    """For the ordinary run: each step once, places and actions in turn, and the commits."""
     chosen = []
     for number, step in enumerate(STEPS):
         place = step.places[number // len(_TURN) % len(step.places)]
