@@ -23,7 +23,8 @@ import structlog
 
 from . import batch, clock, commit
 from .errors import ConflictError, Error
-from .flow import Channel, together
+from .failpoint import reached, step
+from .flow import Channel, together, unless
 from .line import Feed, Stage
 from .model import Bound, Column, Manifest, Mode, Part, Position, SourceId, Strategy, TargetId
 from .mysql.chunk import ReadPlan
@@ -31,15 +32,7 @@ from .mysql.walk import ChunkEnd
 from .report import Meter
 from .s3 import manifest as manifests
 from .s3.layout import Attempt, Layout
-from .s3.ownership import (
-    Life,
-    Pace,
-    Suspicion,
-    heartbeat,
-    look,
-    release,
-    take,
-)
+from .s3.ownership import Rivals, heartbeat, release, take
 from .s3.register import Register, Versioned
 from .staging import MIB, Destination, Share, write_parts
 
@@ -49,13 +42,14 @@ BATCH_BYTES = 4096 * MIB
 BATCH_SECONDS = 900.0
 """A batch closes at the first chunk end beyond these; a full_sync is always one batch."""
 
+_RELEASE_SECONDS = 30.0
+_CUT_SECONDS = 2.0
+"""For giving a claim back: who is told to stop now does not wait for a store that is away."""
+
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """Everything that one pass over one table works with.
-
-    With a `suspicion`, kept from pass to pass, no holder of the table is waited for.
-    """
+    """Everything that one pass over one table works with."""
 
     pipeline: str
     feed: Feed
@@ -68,12 +62,11 @@ class Extraction:
     stage: Stage
     register: Register
     layout: Layout
-    claim: commit.Claim
-    pace: Pace
+    rivals: Rivals
+    steal: bool
     session: str
     share: Share
     limit: int | None
-    suspicion: Suspicion | None
     stop: asyncio.Event
     meter: Meter
 
@@ -81,6 +74,10 @@ class Extraction:
     def whole(self) -> bool:
         """Whether the pass is one batch that replaces the target."""
         return self.mode is Mode.REPLACE
+
+
+class MovedError(ConflictError):
+    """The table was brought forward between our reading its state and our taking it."""
 
 
 async def extract(
@@ -93,53 +90,60 @@ async def extract(
     `ready` is awaited before the first thing is written: it makes sure that the target can take
     the rows, and raises if not.
     """
-    position = base.state.position if base is not None else None
+    state = base.state if base is not None else job.register.birth
     channel: Channel[pa.RecordBatch | ChunkEnd] = Channel(job.share.channel)
     feed = _Feed(channel, job)
     async with together() as tasks, AsyncExitStack() as held:
-        reading = tasks.create_task(_read(job, position, channel), name="read")
+        reading = tasks.create_task(_read(job, state.position, channel), name="read")
         owned: Versioned | None = None
-        while await feed.begin() or (job.whole and not feed.batches):
+        while await _is_due(job, state, feed):
             if owned is None:
-                await ready()
-                owned = await _claim(job, position, held)
+                async with step("X3b"):
+                    await ready()
+                    owned = await _claim(job, state.position, held)
             owned = await _batch(job, owned, feed)
+            state = owned.state
             if feed.ended or job.stop.is_set():
                 break
         reading.cancel()
         after = feed.after
-        if owned is None and after is not None and commit.is_long_idle(position, after):
-            owned = await _claim(job, position, held)
-            over = partial(commit.idled, claim=job.claim, before=position, after=after)
+        if owned is None and after is not None and commit.is_long_idle(state.position, after):
+            owned = await _claim(job, state.position, held)
+            over = partial(commit.idled, claim=job.rivals.here, before=state.position, after=after)
             await job.register.change(over)
     return owned is not None
 
 
+async def _is_due(job: Extraction, state: commit.State, feed: _Feed) -> bool:
+    """Whether a batch is to be written (X3): of rows, or to replace what rows there no longer are.
+
+    A signal ends the waiting for the first of them.
+    """
+    async with step("X3"):
+        found = await unless(job.stop, feed.begin())
+    if found is None:
+        return False
+    if found:
+        commit.check_room(state)
+        return True
+    replaces = (job.whole or state.replace_pending) and not feed.batches
+    return replaces or commit.owes_rest(state, feed.after)
+
+
 async def _claim(job: Extraction, position: Position | None, held: AsyncExitStack) -> Versioned:
     """The extraction role, given back when the pass ends, however it ends."""
-    owned = await take(job.register, job.claim, partial(_is_dead, job))
+    here = job.rivals.here
+    owned = await take(job.register, job.rivals, steal=job.steal)
     held.push_async_exit(partial(_give_back, job))
-    await held.enter_async_context(heartbeat(job.stage, job.layout.prefix, job.claim, job.pace))
+    beating = heartbeat(job.stage, job.layout.prefix, here, job.rivals.pace)
+    await held.enter_async_context(beating)
     if owned.state.position != position:
-        raise ConflictError(
+        raise MovedError(
             "another process has brought the table forward meanwhile",
             table=str(job.source_id.table),
             hint="nothing is lost: run it again",
         )
     return owned
-
-
-async def _is_dead(job: Extraction, state: commit.State) -> bool:
-    """Whether the table may be taken; a holder that says nothing is watched, or looked at later."""
-    known = job.suspicion if job.suspicion is not None else Suspicion()
-    while True:
-        life = await look(job.stage, job.layout.prefix, state, job.claim, known, job.pace)
-        if life is not Life.SILENT or job.suspicion is not None or job.stop.is_set():
-            return life is Life.DEAD
-        await clock.sleep(job.pace.look)
-        now = await job.register.read()
-        if now is None or (now.state.epoch, now.state.claim) != (state.epoch, state.claim):
-            return True  # not this holder any more: `take` will find that, and judge anew
 
 
 async def _give_back(
@@ -150,10 +154,13 @@ async def _give_back(
 ) -> None:
     """Let the role go and leave word of what failed; that this fails must not hide what did."""
     word = str(failure) if isinstance(failure, Error) else None
+    cut = isinstance(failure, asyncio.CancelledError)
     try:
-        await release(job.register, job.claim, word)
-    except Error as error:
-        log.warning("claim not given back", table=str(job.source_id.table), reason=str(error))
+        async with asyncio.timeout(_CUT_SECONDS if cut else _RELEASE_SECONDS):
+            await release(job.register, job.rivals.here, word)
+    except (Error, TimeoutError) as error:
+        reason = str(error) or "timed out"
+        log.warning("claim not given back", table=str(job.source_id.table), reason=reason)
 
 
 async def _read(
@@ -197,17 +204,17 @@ class _Feed:
 
     async def rows(self) -> AsyncGenerator[tuple[pa.RecordBatch, int], None]:
         """The batch's rows with their bytes, to be released by the caller once written."""
-        if self._ahead is None:
-            return
-        yield self._ahead
-        self._bytes, self._ahead = self._ahead[1], None
-        while (taken := await self._channel.get()) is not None:
+        taken: tuple[pa.RecordBatch | ChunkEnd, int] | None = self._ahead
+        self._ahead = None
+        while taken is not None:
             item, size = taken
             if isinstance(item, pa.RecordBatch):
                 self._bytes += size
+                await reached("X4:rows")
                 yield item, size
             elif self._closes(item):
                 return
+            taken = await self._channel.get()
 
     async def release(self, size: int) -> None:
         """Bytes of rows that are no longer held."""
@@ -233,17 +240,45 @@ class _Feed:
 
 async def _batch(job: Extraction, owned: Versioned, feed: _Feed) -> Versioned:
     """Write one batch (X4 to X7) and commit it (X8)."""
-    state, name = owned.state, clock.ulid()
-    attempt = Attempt(state.generation, state.epoch, state.next_seq, name)
+    state = owned.state
+    attempt = Attempt(state.generation, state.epoch, state.next_seq, clock.ulid())
     with job.meter.timed("extract"):
-        async with aclosing(feed.rows()) as rows:
+        async with step("X4"), aclosing(feed.rows()) as rows:
             parts = await write_parts(rows, _destination(job, attempt, feed))
     feed.batches += 1
     if feed.dropped:
         return owned
-    _check_count(job, parts, feed)
+    async with step("X6"):
+        _check_count(job, parts, feed)
+    made = _manifest(job, state, attempt, parts, feed)
+    with job.meter.timed("commit"):
+        sealed = await manifests.seal(job.stage, made, job.layout)
+        change = partial(commit.committed, manifest=made, key=sealed.key, sha256=sealed.sha256)
+        async with step("X8"):
+            committed = await job.register.change(change)
+    job.meter.batches += 1
+    log.info(
+        "batch committed",
+        table=str(job.source_id.table),
+        batch=made.batch,
+        seq=made.seq,
+        mode=made.mode,
+        rows=made.rows,
+        parts=len(parts),
+        bytes=sum(part.size for part in parts),
+        proof=job.bound.proof,
+    )
+    return committed
+
+
+def _manifest(
+    job: Extraction, state: commit.State, attempt: Attempt, parts: tuple[Part, ...], feed: _Feed
+) -> Manifest:
+    """The batch's description: where it begins is the state's word, where it ends the feed's."""
     moves = feed.moves_watermark and job.plan.strategy is not Strategy.FULL_SYNC
-    made = Manifest(
+    after = feed.after if moves else state.position
+    mode, window = commit.mode_of(state, job.mode, after)
+    return Manifest(
         pipeline=job.pipeline,
         source=job.source_id,
         target=job.target_id,
@@ -253,33 +288,18 @@ async def _batch(job: Extraction, owned: Versioned, feed: _Feed) -> Versioned:
         generation=state.generation,
         epoch=state.epoch,
         seq=state.next_seq,
-        batch=name,
+        batch=attempt.batch,
         parent=state.last_batch,
         before=state.position,
-        after=feed.after if moves else state.position,
+        after=after,
         bound=job.bound,
-        mode=job.mode,
+        mode=mode,
         moves_watermark=moves,
         parts=parts,
         session=job.session,
         extracted_at=clock.iso_now(),
+        window=window,
     )
-    with job.meter.timed("commit"):
-        sealed = await manifests.seal(job.stage, made, job.layout)
-        change = partial(commit.committed, manifest=made, key=sealed.key, sha256=sealed.sha256)
-        committed = await job.register.change(change)
-    job.meter.batches += 1
-    log.info(
-        "batch committed",
-        table=str(job.source_id.table),
-        batch=name,
-        seq=made.seq,
-        rows=made.rows,
-        parts=len(parts),
-        bytes=sum(part.size for part in parts),
-        proof=job.bound.proof,
-    )
-    return committed
 
 
 def _destination(job: Extraction, attempt: Attempt, feed: _Feed) -> Destination:

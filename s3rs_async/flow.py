@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
@@ -70,6 +70,17 @@ async def together() -> AsyncIterator[asyncio.TaskGroup]:
         for other in others:
             first.add_note(f"and then: {type(other).__name__}: {other}")
         raise first from first.__cause__
+
+
+async def unless(stop: asyncio.Event, work: Coroutine[object, object, Item]) -> Item | None:
+    """What the work gives; None where the event came first: then the work is cancelled."""
+    async with together() as tasks:
+        doing = tasks.create_task(work, name="work")
+        told = tasks.create_task(stop.wait(), name="stop")
+        await asyncio.wait({doing, told}, return_when=asyncio.FIRST_COMPLETED)
+        doing.cancel()
+        told.cancel()
+    return None if doing.cancelled() else doing.result()
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

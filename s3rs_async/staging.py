@@ -17,6 +17,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from .errors import ConfigError
+from .failpoint import step
 from .flow import together
 from .model import Part
 from .parquet import ParquetFile
@@ -139,7 +140,8 @@ async def _file(
             await asyncio.to_thread(file.finish)
             await sender.send(file.take(to.share.part))
             await sender.send(file.rest())
-        etag = await upload.complete()
+        async with step("X5"):
+            etag = await upload.complete()
     return Part(key, file.size, etag, file.rows)
 
 

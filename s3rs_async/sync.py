@@ -3,6 +3,9 @@
 This is the data's way on one page, and the only module that knows both ends. Recovery is not a
 mode: a pass after a crash begins like any other, and what the dead one left decides its first step.
 A table counts as done when the ledger in Redshift has said so, never because nothing failed.
+
+Whatever forbids a pass is asked before anything is read: a stopped table, a state that can name no
+more batches; and then the source's clock, by which the bound is told.
 """
 
 from __future__ import annotations
@@ -10,22 +13,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from .commit import LedgerHead, Step, next_step
+from . import commit
+from .commit import LedgerHead, State, Step, next_step
 from .errors import ConfigError
-from .extract import Extraction, extract
+from .extract import Extraction, MovedError, extract
+from .failpoint import step as at
+from .flow import unless
 from .line import Line
 from .load import Loading
-from .model import Bound, Mode, Position, Strategy, TableSpec, TargetId
+from .model import Bound, Mode, Strategy, TableSpec, TargetId
 from .planning import Plan, plan_table
 from .redshift import ledger, sql
 from .report import Meter
-from .s3.ownership import Suspicion
+from .s3.ownership import Rivals, Suspicion, freed
 from .s3.register import Versioned
+
+_MOVES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What is asked of one table: both stages, or one; `limit` caps the rows that are read.
+
+    `wait` are the seconds for which another process that extracts the table is waited for; with
+    `steal` the table is taken from it.
 
     Between the passes of one process are kept: `plan`, which need not be made again as long as the
     table is as it was, and `suspicion` of a holder, for which a pass then does not wait.
@@ -37,6 +48,8 @@ class Request:
     limit: int | None = None
     plan: Plan | None = None
     suspicion: Suspicion | None = None
+    wait: float = 0.0
+    steal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +82,35 @@ class _Table:
         self.head: LedgerHead | None = None
         self.plan = request.plan
         self.to_extract = request.extract
+        self.rivals = Rivals(
+            line.stage,
+            line.prefix,
+            line.claim,
+            line.pace,
+            line.stop,
+            wait=request.wait,
+            suspicion=request.suspicion,
+        )
 
     async def run(self) -> Passed:
         """Step after step until there is none, or until we are told to stop."""
-        base = await self.register.read()
+        base = await self._read()
         if self.request.load and base is not None and base.state.pending:
             self.head = await self.loading.head()
         while (step := self._next(base)) is not None:
             if await self._take(step, base):
-                base = await self.register.read()
+                base = await self._read()
         state = base.state if base is not None else self.register.birth
         rows = state.rows.loaded if self.request.load and base is not None else None
         return Passed(rows, len(state.pending), self.plan)
+
+    async def _read(self) -> Versioned | None:
+        """The state, if its table is not stopped."""
+        async with at("X1"):
+            base = await self.register.read()
+        if base is not None:
+            commit.check_going(base.state)
+        return base
 
     def _next(self, base: Versioned | None) -> Step | None:
         state = base.state if base is not None else self.register.birth
@@ -103,19 +133,45 @@ class _Table:
     async def _bounded(self) -> tuple[Plan, Bound]:
         """How to read and how far: by the plan of the pass before, as long as it still fits."""
         feed = self.line.feed
-        if self.plan is not None and (renewed := await feed.renewed(self.plan.read)) is not None:
-            return self.plan, renewed
-        self.plan = await plan_table(self.line, self.spec)
-        return self.plan, await feed.bound(self.plan.read)
+        async with at("X2"):
+            if self.plan is not None:
+                renewed = await feed.renewed(self.plan.read)
+                if renewed is not None:
+                    return self.plan, renewed
+            self.plan = await plan_table(self.line, self.spec)
+            return self.plan, await feed.bound(self.plan.read)
 
     async def _extract(self, base: Versioned | None) -> bool:
+        """Extract once; anew where another process was first, if we may wait for it or rob it."""
+        for _ in range(_MOVES):
+            if self.request.wait:
+                base = await freed(self.register, self.rivals)
+            try:
+                return await self._extract_from(base)
+            except MovedError:
+                if not (self.request.wait or self.request.steal):
+                    raise
+                base = await self._read()
+        return await self._extract_from(base)
+
+    async def _extract_from(self, base: Versioned | None) -> bool:
+        state = base.state if base is not None else self.register.birth
+        commit.check_room(state)
         with self.meter.timed("plan"):
-            plan, bound = await self._bounded()
-        self.meter.notes += filter(None, [plan.read.reason, *plan.read.warnings, bound.reason])
-        if plan.read.strategy is Strategy.FULL_SYNC or base is None or base.state.position is None:
+            planned = await unless(self.line.stop, self._bounded())
+        if planned is None:
+            return False
+        plan, bound = planned
+        commit.check_clock(state, bound.server_time)
+        notes = filter(None, [plan.read.reason, *plan.read.warnings, bound.reason])
+        self.meter.notes += [note for note in notes if note not in self.meter.notes]
+        if plan.read.strategy is Strategy.FULL_SYNC or state.position is None:
             self.meter.expected_rows = plan.read.source.estimated_rows
+        return await extract(self._job(plan, bound), base, partial(self._prepare, plan, state))
+
+    def _job(self, plan: Plan, bound: Bound) -> Extraction:
         line = self.line
-        job = Extraction(
+        return Extraction(
             pipeline=line.pipeline,
             feed=line.feed,
             source_id=plan.source,
@@ -127,19 +183,16 @@ class _Table:
             stage=line.stage,
             register=self.register,
             layout=line.layout(self.spec),
-            claim=line.claim,
-            pace=line.pace,
+            rivals=self.rivals,
+            steal=self.request.steal,
             session=line.run,
             share=line.share,
             limit=self.request.limit,
-            suspicion=self.request.suspicion,
             stop=line.stop,
             meter=self.meter,
         )
-        position = base.state.position if base is not None else None
-        return await extract(job, base, partial(self._prepare, plan, position))
 
-    async def _prepare(self, plan: Plan, position: Position | None) -> None:
+    async def _prepare(self, plan: Plan, state: State) -> None:
         """Before anything is written: the target must be able to take the rows (X3b)."""
         sql.create_table(plan.target.table, plan.columns, self.spec.keys)  # refuses bad names
         limited = plan.read.mode is Mode.REPLACE and self.request.limit is not None
@@ -155,8 +208,14 @@ class _Table:
             held = head.rows_total if head is not None else 0
             if limited and held:
                 raise _part_of_whole(plan.target)
-            if plan.read.mode is Mode.APPEND and position is None and held:
+            if plan.read.mode is Mode.APPEND and held and _is_unforeseen(state):
                 raise _on_top(plan.target, held)
+
+
+def _is_unforeseen(state: State) -> bool:
+    """Whether the table would be read from its beginning, and nobody has said so."""
+    by_hand = state.backup_strategy == "manual_cli" or state.replace_window is not None
+    return state.position is None and not (by_hand or state.replace_pending)
 
 
 def _part_of_whole(target: TargetId) -> ConfigError:

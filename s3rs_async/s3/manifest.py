@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from .. import clock
 from ..errors import ConflictError, DataError, UnavailableError, UnknownOutcomeError
+from ..failpoint import step
 from ..model import Manifest
 from .codec import digest, dumps, loads, pack, unpack
 from .layout import Attempt, Layout, copy_manifest_of
@@ -57,11 +58,12 @@ async def seal(store: Bucket, manifest: Manifest, layout: Layout) -> Sealed:
         Attempt(manifest.generation, manifest.epoch, manifest.seq, manifest.batch)
     )
     copy = copy_manifest_of(key) if manifest.parts else None
-    if copy is not None:
-        await _create(store, copy, _entries(store.bucket, manifest.parts))
     raw = {"format": FORMAT, "schema": SCHEMA} | pack(manifest)
     sha256 = digest(raw)
-    await _create(store, key, dumps(raw | {"sha256": sha256}).encode())
+    async with step("X7"):
+        if copy is not None:
+            await _create(store, copy, _entries(store.bucket, manifest.parts))
+        await _create(store, key, dumps(raw | {"sha256": sha256}).encode())
     return Sealed(key, sha256, copy)
 
 

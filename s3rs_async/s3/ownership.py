@@ -3,7 +3,8 @@
 Only for efficiency: a wrongly declared death wastes the other's work and nothing more, because its
 next commit is fenced by the epoch. No wall clocks are compared. A holder is dead when it has let
 go, when it ran on this host and boot and its process is gone, or when its heartbeat object stayed
-the same (or missing) while we watched for `TTL + 5 s` on our own clock.
+the same (or missing) while we watched for `TTL + 5 s` on our own clock. A living one is waited for
+as long as asked (`Rivals`), else refused by name; who steals asks nobody.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -24,6 +25,7 @@ import structlog
 from .. import clock
 from ..commit import Claim, State, claimed, released
 from ..errors import ConflictError, Error
+from ..failpoint import step
 from .codec import dumps, pack
 from .layout import writer_key
 from .register import LostError
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 TTL_SECONDS = 30.0
 
 _MARGIN_SECONDS = 5.0
-_LOOK_SECONDS = 2.5
+_LOOK_SECONDS = 1.0
 _TAKES = 8
 
 _log: Any = structlog.get_logger(__name__)
@@ -131,32 +133,101 @@ async def look(
     return Life.SILENT if suspicion.left else Life.DEAD
 
 
-async def take(
-    register: Register,
-    claim: Claim,
-    dead: Callable[[State], Awaitable[bool]],
-    *,
-    steal: bool = False,
-) -> Versioned:
-    """Take the extraction role, at once when it is free; ConflictError naming a living holder."""
-    for _ in range(_TAKES):
+class Answer(Enum):
+    """Whether a held table may be taken."""
+
+    FREE = auto()
+    HELD = auto()
+    CHANGED = auto()
+
+
+@dataclass(slots=True)
+class Rivals:
+    """How one pass meets whoever holds its table: when it waits, how long, and what it has seen.
+
+    `wait` are the seconds for which it waits for a living holder; a signal ends any waiting. A
+    silent holder is watched until it is known to live or to be dead, unless there is a `suspicion`
+    that is kept from pass to pass: then a look is enough, and the next pass looks again.
+    """
+
+    store: Beats
+    prefix: str
+    here: Claim
+    pace: Pace
+    stop: asyncio.Event
+    wait: float = 0.0
+    suspicion: Suspicion | None = None
+    _until: float | None = None
+    _acted: bool = False
+
+    async def judge(self, register: Register, state: State) -> Answer:
+        """Whether the table may be taken from the holder that `state` names."""
+        known = self.suspicion if self.suspicion is not None else Suspicion()
+        if self._until is None:
+            self._until = clock.seconds() + self.wait
+        while True:
+            life = await look(self.store, self.prefix, state, self.here, known, self.pace)
+            if life is Life.DEAD:
+                return Answer.FREE
+            if self.stop.is_set() or not self._goes_on(life):
+                return Answer.HELD
+            await self._sleep()
+            now = await register.read()
+            if now is None or (now.state.epoch, now.state.claim) != (state.epoch, state.claim):
+                self._acted = True  # a moment ago, whoever it is now
+                return Answer.CHANGED
+
+    def _goes_on(self, life: Life) -> bool:
+        watching = life is Life.SILENT and self.suspicion is None and not self._acted
+        return watching or clock.seconds() < (self._until or 0.0)
+
+    async def _sleep(self) -> None:
+        try:
+            async with asyncio.timeout(self.pace.look):
+                await self.stop.wait()
+        except TimeoutError:
+            return
+
+
+async def freed(register: Register, rivals: Rivals) -> Versioned | None:
+    """The state once no living process but ours holds it; ConflictError naming the one that does.
+
+    It can be held again a moment later: only `take` says that the table is ours.
+    """
+    while True:
         base = await register.read()
         holder = base.state.claim if base is not None else None
-        if base is not None and holder == claim:
+        if base is None or holder is None or holder == rivals.here:
             return base
-        if base is not None and holder is not None and not steal and not await dead(base.state):
-            _refuse(base.state, holder)
+        match await rivals.judge(register, base.state):
+            case Answer.FREE:
+                return base
+            case Answer.HELD:
+                raise _held(base.state, holder)
+            case Answer.CHANGED:
+                continue
+
+
+async def take(register: Register, rivals: Rivals, *, steal: bool = False) -> Versioned:
+    """Take the extraction role, at once when it is free or to be stolen."""
+    claim = rivals.here
+    for _ in range(_TAKES):
+        base = await (register.read() if steal else freed(register, rivals))
+        if base is not None and base.state.claim == claim:
+            return base
         try:
-            return await register.swap(base, lambda state: claimed(state, claim))
+            async with step("H1"):
+                return await register.swap(base, partial(claimed, claim=claim))
         except LostError:
-            continue  # someone moved the state while we watched: judge the new holder
+            continue  # someone moved the state meanwhile: judge the new holder
     raise ConflictError("too many processes want the table", hint="one replica per table is enough")
 
 
 async def release(register: Register, claim: Claim, failure: str | None = None) -> None:
     """Give the role back, so that the next one need not wait; nothing when it is not ours."""
     if await register.read() is not None:
-        await register.change(partial(released, claim=claim, failure=failure))
+        async with step("H3"):
+            await register.change(partial(released, claim=claim, failure=failure))
 
 
 @asynccontextmanager
@@ -179,25 +250,27 @@ async def heartbeat(store: Beats, prefix: str, claim: Claim, pace: Pace) -> Asyn
 async def _beat(store: Beats, prefix: str, claim: Claim, pace: Pace) -> None:
     number = 0
     while True:
-        number += 1
+        number += 1  # with an id, or the next pass's first beat would look the same
         facts = {"format": "s3rs-writer", "beat": number, "id": clock.ulid(), "claim": pack(claim)}
-        body = dumps(
-            facts
-        ).encode()  # with an id, or the next pass's first beat would look the same
-        try:
-            async with asyncio.timeout(pace.beat):
-                await store.put(writer_key(prefix, claim.writer), body)
-        except (Error, TimeoutError) as reason:
-            _log.warning("heartbeat_not_written", writer=claim.writer, reason=str(reason))
+        async with step("H2"):
+            await _put_beat(store, writer_key(prefix, claim.writer), dumps(facts).encode(), pace)
         await clock.sleep(pace.beat)
 
 
-def _refuse(state: State, holder: Claim) -> None:
-    raise ConflictError(
+async def _put_beat(store: Beats, key: str, body: bytes, pace: Pace) -> None:
+    try:
+        async with asyncio.timeout(pace.beat):
+            await store.put(key, body)
+    except (Error, TimeoutError) as reason:
+        _log.warning("heartbeat_not_written", key=key, reason=str(reason) or "timed out")
+
+
+def _held(state: State, holder: Claim) -> ConflictError:
+    return ConflictError(
         "another process is extracting the table",
         table=state.table,
         holder=str(holder),
-        hint="let it finish, or end that process: its claim is void as soon as it is gone",
+        hint="let it finish (--wait does), end it, or take the table from it (--steal)",
     )
 
 

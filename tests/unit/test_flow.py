@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from s3rs_async.flow import Channel, together
+from s3rs_async.flow import Channel, together, unless
 
 
 async def test_items_come_out_in_order_and_then_it_ends() -> None:
@@ -117,3 +117,31 @@ async def test_cancellation_from_outside_stays_a_cancellation() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(5):
             await body()
+
+
+async def test_work_is_done_unless_the_event_comes_first() -> None:
+    stop, ends = asyncio.Event(), []
+
+    async def work(seconds: float) -> str:
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            ends.append(asyncio.get_running_loop().time())
+        return "done"
+
+    assert await unless(stop, work(1)) == "done"
+    asyncio.get_running_loop().call_later(1, stop.set)
+    assert await unless(stop, work(9)) is None
+    assert await unless(stop, work(9)) is None
+    assert ends == [1, 2, 2]
+
+
+async def test_what_fails_in_it_is_raised_as_itself_and_a_cancellation_ends_it() -> None:
+    async def fails() -> None:
+        raise ValueError("own")
+
+    with pytest.raises(ValueError, match="own"):
+        await unless(asyncio.Event(), fails())
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1):
+            await unless(asyncio.Event(), asyncio.sleep(9))

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import subprocess
 import sys
-from dataclasses import replace
-from functools import partial
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -20,7 +22,9 @@ from s3rs_async.s3.object import MissingError, StaleError, Stat, Stored
 from s3rs_async.s3.ownership import (
     Life,
     Pace,
+    Rivals,
     Suspicion,
+    freed,
     heartbeat,
     is_gone,
     look,
@@ -29,6 +33,9 @@ from s3rs_async.s3.ownership import (
     this_process,
 )
 from s3rs_async.s3.register import Register, Versioned
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 LAYOUT = Layout("s3rs", "shop", "source", TableName("shop", "orders"))
 PACE = Pace()
@@ -77,16 +84,46 @@ def register(shelf: Shelf) -> Register:
     return Register(shelf, LAYOUT, State("shop", "source", "shop.orders", "dw.public.orders"))
 
 
-async def alive(state: State) -> bool:
-    return False
+class Silence(Shelf):
+    """A stage whose heartbeats nobody may ask for."""
+
+    async def head(self, key: str) -> Stat | None:
+        raise AssertionError(key)
 
 
-async def dead(state: State) -> bool:
-    return True
+@dataclass
+class Contest:
+    """Processes that want one table, each with its own look at the same store."""
+
+    shelf: Shelf
+    register: Register
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def rivals(self, here: Claim | None = None, wait: float = 0, **more: Any) -> Rivals:
+        claim = here if here is not None else this_process()
+        return Rivals(self.shelf, "s3rs", claim, PACE, self.stop, wait=wait, **more)
+
+    async def take(self, here: Claim | None = None, wait: float = 0, **more: Any) -> Versioned:
+        return await take(self.register, self.rivals(here, wait), **more)
+
+    async def steal(self, here: Claim | None = None) -> Versioned:
+        return await take(self.register, self.unasking(here), steal=True)
+
+    def unasking(self, here: Claim | None = None) -> Rivals:
+        claim = here if here is not None else this_process()
+        return Rivals(Silence(), "s3rs", claim, PACE, self.stop)
+
+    @asynccontextmanager
+    async def held(self, claim: Claim = AWAY) -> AsyncIterator[Versioned]:
+        """Another process at work; it lets go in the end."""
+        async with heartbeat(self.shelf, "s3rs", claim, PACE):
+            yield await take(self.register, self.unasking(claim), steal=True)
+            await release(self.register, claim)
 
 
-async def nobody_asks(state: State) -> bool:
-    raise AssertionError
+@pytest.fixture
+def contest(shelf: Shelf, register: Register) -> Contest:
+    return Contest(shelf, register)
 
 
 @linux
@@ -246,66 +283,178 @@ async def test_a_cancelled_block_ends_and_the_heart_with_it(shelf: Shelf) -> Non
     assert shelf.puts == 1
 
 
-async def test_a_free_table_is_taken_at_once(register: Register) -> None:
-    first = await take(register, AWAY, nobody_asks)
-    again = await take(register, AWAY, nobody_asks)
+async def test_a_free_table_is_taken_at_once(register: Register, contest: Contest) -> None:
+    first = await take(register, contest.unasking(AWAY))
+    again = await take(register, contest.unasking(AWAY))
     assert (first.state.epoch, first.state.claim) == (1, AWAY)
     assert again == first
+    assert clock.seconds() < 1
 
 
-async def test_a_living_holder_is_named_and_left_alone(register: Register) -> None:
-    held = await take(register, AWAY, nobody_asks)
-    with pytest.raises(ConflictError, match="pid 7 on another host") as failure:
-        await take(register, this_process(), alive)
+async def test_a_living_holder_is_named_and_left_alone(contest: Contest) -> None:
+    async with contest.held() as held:
+        with pytest.raises(ConflictError, match="pid 7 on another host") as failure:
+            await contest.take()
+        assert clock.seconds() <= PACE.beat + PACE.look
+        assert await contest.register.read() == held
     assert failure.value.exit_code is ExitCode.CONFLICT
-    assert await register.read() == held
+    assert "--wait" in failure.value.hint
+    assert "--steal" in failure.value.hint
 
 
-async def test_a_dead_holder_and_a_stolen_one_are_followed(register: Register) -> None:
-    await take(register, AWAY, nobody_asks)
-    one, two = this_process(), this_process()
-    assert (await take(register, one, dead)).state.epoch == 2
-    assert (await take(register, two, nobody_asks, steal=True)).state.epoch == 3
+async def test_a_silent_holder_is_watched_for_the_ttl_and_five_seconds_and_then_followed(
+    contest: Contest,
+) -> None:
+    await contest.steal(AWAY)
+    taken = await contest.take()
+    assert taken.state.epoch == 2
+    assert PACE.watch <= clock.seconds() <= PACE.watch + PACE.look
 
 
-async def test_whoever_moves_the_state_under_the_watch_is_judged_anew(register: Register) -> None:
-    judged: list[str] = []
-    other = replace(AWAY, writer="01X")
-
-    async def dead_then_alive(state: State) -> bool:
-        judged.append(state.claim.writer)
-        if len(judged) == 1:
-            await take(register, other, dead)
-            return True
-        return False
-
-    await take(register, AWAY, nobody_asks)
-    with pytest.raises(ConflictError, match="writer 01X"):
-        await take(register, this_process(), dead_then_alive)
-    assert judged == ["01W", "01X"]
+async def test_with_a_suspicion_of_its_own_a_pass_never_waits(contest: Contest) -> None:
+    await contest.steal(AWAY)
+    known = Suspicion()
+    rivals = contest.rivals(suspicion=known)
+    with pytest.raises(ConflictError):
+        await take(contest.register, rivals)
+    assert clock.seconds() < 1
+    await asyncio.sleep(known.left)
+    assert (await take(contest.register, contest.rivals(suspicion=known))).state.epoch == 2
 
 
-async def test_endless_rivals_end_the_taking(register: Register) -> None:
-    async def rival(state: State) -> bool:
-        await take(register, replace(AWAY, writer=clock.ulid()), nobody_asks, steal=True)
-        return True
+async def test_a_stolen_table_is_taken_from_a_living_holder_without_a_look(
+    contest: Contest,
+) -> None:
+    async with contest.held():
+        assert (await contest.steal()).state.epoch == 2
+        assert clock.seconds() < 1
 
-    await take(register, AWAY, nobody_asks)
+
+async def test_a_holder_that_is_waited_for_is_followed_as_soon_as_it_lets_go(
+    contest: Contest,
+) -> None:
+    async def work() -> None:
+        async with contest.held():
+            await asyncio.sleep(600)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(work())
+        await asyncio.sleep(1)
+        taken = await contest.take(wait=math.inf)
+    assert taken.state.epoch == 2
+    assert 600 <= clock.seconds() <= 602
+
+
+async def test_a_bounded_wait_ends_and_names_the_holder(contest: Contest) -> None:
+    async with contest.held():
+        with pytest.raises(ConflictError, match="pid 7 on another host"):
+            await contest.take(wait=100)
+        assert 100 <= clock.seconds() <= 100 + PACE.look
+
+
+async def test_a_holder_that_dies_while_it_is_waited_for_is_followed(contest: Contest) -> None:
+    async def dies() -> None:
+        async with heartbeat(contest.shelf, "s3rs", AWAY, PACE):
+            await contest.steal(AWAY)
+            await asyncio.sleep(95)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(dies())
+        await asyncio.sleep(1)
+        taken = await contest.take(wait=math.inf)
+    assert taken.state.epoch == 2
+    assert clock.seconds() <= 95 + PACE.watch + PACE.look
+
+
+async def test_a_signal_ends_the_waiting_at_once(contest: Contest) -> None:
+    async with contest.held(), asyncio.TaskGroup() as tasks:
+        asyncio.get_running_loop().call_later(33.3, contest.stop.set)
+        waiting = tasks.create_task(ended(contest.take(wait=math.inf)))
+        await asyncio.wait({waiting})
+        assert 33.3 <= clock.seconds() < 33.4
+        assert waiting.result() == "ConflictError"
+
+
+async def ended(taking: Any) -> str:
+    try:
+        await taking
+    except ConflictError as error:
+        return type(error).__name__
+    return "taken"
+
+
+async def test_one_rival_after_the_other_is_refused_without_an_endless_watch(
+    contest: Contest,
+) -> None:
+    async def rivals() -> None:
+        for number in range(100):
+            await contest.steal(replace(AWAY, writer=f"W{number:03}"))
+            await asyncio.sleep(0.7)
+
+    async with asyncio.TaskGroup() as tasks:
+        going = tasks.create_task(rivals())
+        await asyncio.sleep(0.1)
+        assert await ended(contest.take()) == "ConflictError"
+        assert clock.seconds() < 5
+        assert await ended(contest.take(wait=20)) == "ConflictError"
+        assert 20 <= clock.seconds() < 26
+        going.cancel()
+
+
+async def test_whoever_takes_it_between_our_look_and_our_write_is_judged_anew(
+    contest: Contest, shelf: Shelf
+) -> None:
+    await contest.steal(replace(AWAY, released=True))
+    put_if, other = shelf.put_if, replace(AWAY, writer="01X")
+
+    async def late(key: str, body: bytes, etag: str | None) -> str:
+        shelf.put_if = put_if  # type: ignore[method-assign]
+        await contest.steal(other)
+        return await put_if(key, body, etag)
+
+    shelf.put_if = late  # type: ignore[method-assign]
+    async with heartbeat(shelf, "s3rs", other, PACE):
+        with pytest.raises(ConflictError, match="writer 01X"):
+            await contest.take()
+
+
+async def test_endless_rivals_end_the_taking(contest: Contest, shelf: Shelf) -> None:
+    put_if = shelf.put_if
+
+    async def rival(key: str, body: bytes, etag: str | None) -> str:
+        claim = replace(AWAY, writer=clock.ulid(), released=True)
+        shelf.put_if = put_if  # type: ignore[method-assign]
+        await contest.steal(claim)
+        shelf.put_if = rival  # type: ignore[method-assign]
+        return await put_if(key, body, etag)
+
+    shelf.put_if = rival  # type: ignore[method-assign]
     with pytest.raises(ConflictError, match="too many"):
-        await take(register, this_process(), rival)
+        await contest.take()
 
 
-async def test_what_was_given_back_is_free(register: Register, shelf: Shelf) -> None:
+async def test_a_wait_does_not_take_and_says_what_is_there(contest: Contest) -> None:
+    assert await freed(contest.register, contest.rivals()) is None
+    held = await contest.steal(AWAY)
+    assert await freed(contest.register, contest.rivals(AWAY)) == held
+    await release(contest.register, AWAY)
+    free = await freed(contest.register, contest.rivals())
+    assert free is not None
+    assert free.state.epoch == 1
+
+
+async def test_what_was_given_back_is_free(contest: Contest, shelf: Shelf) -> None:
+    register = contest.register
     await release(register, AWAY)
     assert shelf.objects == {}
 
-    await take(register, AWAY, nobody_asks)
+    await contest.steal(AWAY)
     await release(register, this_process())
     assert not claim_of(await register.read()).released
     await release(register, AWAY)
     assert claim_of(await register.read()).released
     here = this_process()
-    taken = await take(register, here, partial(_looked, shelf, here))
+    taken = await take(register, contest.unasking(here))
     assert taken.state.claim == here
 
 
@@ -313,7 +462,3 @@ def claim_of(found: Versioned | None) -> Claim:
     assert found is not None
     assert found.state.claim is not None
     return found.state.claim
-
-
-async def _looked(shelf: Shelf, here: Claim, state: State) -> bool:
-    return await look(shelf, "s3rs", state, here, Suspicion(), PACE) is Life.DEAD
