@@ -21,7 +21,7 @@ import structlog
 from . import clock, scheduler
 from .config import Connections, Entry, Pipeline, check_pipeline
 from .errors import ConfigError, ConflictError, Error, ExitCode, UnavailableError
-from .flow import together
+from .flow import together, unless
 from .health import serving
 from .line import Line
 from .metrics import Metrics
@@ -41,6 +41,7 @@ log = structlog.get_logger()
 _GAUGES_SECONDS = 1.0
 _STORE_TRIES_SECONDS = 30.0
 _SOURCE_LOOK_SECONDS = 2.0
+_APART_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,7 @@ async def _until_told(
     """Every table on its interval until a signal; whether all of them ended within `drain`."""
     if not await _proven(connections, world):
         return True
+    await unless(world.stop.asked, _compare_clocks(world.ends))
     world.started = True
     limit = asyncio.timeout(None)
     try:
@@ -164,6 +166,25 @@ async def _proven(connections: Connections, world: _World) -> bool:
             world.store_trouble = None
             return True
     return False
+
+
+async def _compare_clocks(ends: Ends) -> None:
+    """Say it when the store's clock and ours lie apart: it refuses what is signed by a wrong one.
+
+    Asked once a process, since it costs a request; nothing else rests on it.
+    """
+    try:
+        shown = await ends.store.clock()
+    except Error as error:
+        log.info("the store's clock is not known", reason=str(error))
+        return
+    ahead = (shown - clock.utc_now()).total_seconds()
+    if abs(ahead) > _APART_SECONDS:
+        log.warning(
+            "the store's clock and ours lie apart",
+            store_ahead=round(ahead),
+            hint="set this machine's clock right: requests signed by a wrong one are refused",
+        )
 
 
 async def _told_within(stop: Stop, seconds: float) -> bool:

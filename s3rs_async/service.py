@@ -51,7 +51,7 @@ class Ask:
     """What the command line asks for: tables (`schema.table` or `source:schema.table`), stages.
 
     With a pipeline, its tables or those of them that are named; `memory` is in bytes, for the rows
-    under way of at most `parallel` tables.
+    under way of at most `parallel` tables. `wait`, `steal` and `adopt`: see `sync.Request`.
     """
 
     tables: tuple[str, ...] = ()
@@ -63,6 +63,9 @@ class Ask:
     limit: int | None = None
     parallel: int = PARALLEL
     memory: int = MEMORY
+    wait: float = 0.0
+    steal: bool = False
+    adopt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,7 @@ async def sync(connections: Connections, ask: Ask, watch: Watch | None = None) -
     """Bring every asked table forward once, some of them side by side."""
     job, each, stop = resolve(connections, ask), share(ask.memory, ask.parallel), Stop()
     check_targets(connections, [job])
-    wanted = [(Request(spec, ask.extract, ask.load, ask.limit), Meter()) for spec in job.specs]
+    wanted = [(_request(ask, spec), Meter()) for spec in job.specs]
     live = [(str(request.spec.table), meter) for request, meter in wanted]
     started, since = clock.utc_now(), clock.seconds()
     ended: list[TableReport] = []
@@ -183,6 +186,18 @@ async def preview(connections: Connections, ask: Ask) -> list[Preview]:
     async with open_ends(connections, [job]) as ends:
         line = ends.line(job, share(ask.memory, ask.parallel), Stop())
         return [await preview_table(line, spec) for spec in job.specs]
+
+
+def _request(ask: Ask, spec: TableSpec) -> Request:
+    return Request(
+        spec,
+        ask.extract,
+        ask.load,
+        ask.limit,
+        wait=ask.wait,
+        steal=ask.steal,
+        adopt=ask.adopt,
+    )
 
 
 def resolve(connections: Connections, ask: Ask) -> Job:

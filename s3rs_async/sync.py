@@ -36,7 +36,8 @@ class Request:
     """What is asked of one table: both stages, or one; `limit` caps the rows that are read.
 
     `wait` are the seconds for which another process that extracts the table is waited for; with
-    `steal` the table is taken from it.
+    `steal` the table is taken from it. With `adopt` the first load may go into a target that has
+    rows which no ledger knows.
 
     Between the passes of one process are kept: `plan`, which need not be made again as long as the
     table is as it was, and `suspicion` of a holder, for which a pass then does not wait.
@@ -50,6 +51,7 @@ class Request:
     suspicion: Suspicion | None = None
     wait: float = 0.0
     steal: bool = False
+    adopt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class _Table:
         self.request = request
         self.spec = request.spec
         self.meter = meter
-        self.loading = Loading(line, self.spec, meter)
+        self.loading = Loading(line, self.spec, meter, request.adopt)
         self.register = line.register(self.spec)
         self.head: LedgerHead | None = None
         self.plan = request.plan

@@ -86,6 +86,21 @@ class Duration(click.ParamType[float]):
         return seconds
 
 
+class Patience(Duration):
+    """Seconds, as a number or as a duration, or `forever`."""
+
+    name = "seconds"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number of seconds."""
+        text = str(value)
+        if text == "forever":
+            return float("inf")
+        return float(text) if text.isdecimal() else super().convert(value, param, ctx)
+
+
 def side_by_side(command: Command) -> Command:
     """--parallel and --max-memory."""
     parallel = click.option(

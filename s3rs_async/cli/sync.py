@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ..report import RunReport, TableReport
     from ..service import Watch
 
+_LEAVE_OUT = "leave one of them out"
+
 
 @click.command()
 @click.option("-t", "--table", "tables", multiple=True, help="schema.table; may be repeated.")
@@ -27,6 +29,17 @@ if TYPE_CHECKING:
 @click.option("--target", envvar="S3RS_TARGET", show_envvar=True, help="Which target.")
 @click.option("--backup-only", "--s3-only", is_flag=True, help="Stop once the rows are in S3.")
 @click.option("--redshift-only", is_flag=True, help="Load what is in S3; read nothing from MySQL.")
+@click.option(
+    "--wait",
+    type=options.Patience(),
+    is_flag=False,
+    flag_value="forever",
+    default=0.0,
+    metavar="[SECONDS]",
+    help="Wait for a process that has the table: so long, or until it is done.",
+)
+@click.option("--steal", is_flag=True, help="Take the table from a process that has it.")
+@click.option("--adopt", is_flag=True, help="Load into a target whose rows no ledger knows.")
 @click.option("--limit", type=click.IntRange(1), help="Read at most this many rows of each table.")
 @options.side_by_side
 @click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
@@ -44,6 +57,9 @@ def sync(  # noqa: D103 - its help is below, for the terminal
     target: str | None,
     backup_only: bool,
     redshift_only: bool,
+    wait: float,
+    steal: bool,
+    adopt: bool,
     limit: int | None,
     parallel: int,
     max_memory: int,
@@ -70,6 +86,9 @@ def sync(  # noqa: D103 - its help is below, for the terminal
         limit=limit,
         parallel=parallel,
         memory=max_memory,
+        wait=wait,
+        steal=steal,
+        adopt=adopt,
     )
     json_output = "-" if output == "json" else json_output
     if dry_run:
@@ -93,11 +112,19 @@ interrupted.
 """
 
 
+_CONTRADICTIONS = (
+    ("backup_only", "redshift_only", "leave nothing to do"),
+    ("wait", "steal", "exclude each other"),
+    ("redshift_only", "wait", "exclude each other: a load waits for nobody"),
+    ("redshift_only", "steal", "exclude each other: a load takes no table from anybody"),
+    ("backup_only", "adopt", "exclude each other: nothing is loaded"),
+)
+
+
 def _refuse_contradictions(given: dict[str, object]) -> None:
-    if given["backup_only"] and given["redshift_only"]:
-        raise ConfigError(
-            "--backup-only and --redshift-only leave nothing to do", hint="leave one of them out"
-        )
+    for one, other, why in _CONTRADICTIONS:
+        if given[one] and given[other]:
+            raise ConfigError(f"{_option(one)} and {_option(other)} {why}", hint=_LEAVE_OUT)
     if not given["tables"] and given["name"] is None:
         raise ConfigError(
             "nothing to sync", hint="name tables with -t, or a pipeline with -p: see --help"
@@ -107,6 +134,10 @@ def _refuse_contradictions(given: dict[str, object]) -> None:
             "a pipeline has its own source and target",
             hint="leave --source and --target out (and S3RS_SOURCE, S3RS_TARGET), or -p",
         )
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _progress(*, quiet: bool) -> Watch | None:
