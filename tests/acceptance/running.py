@@ -15,6 +15,7 @@ import importlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 _LOOK = 0.005
 WITHIN = 60.0
+HOST = "TEST_HOST"
+"""A variable of a call's environment: the machine that it is to believe it runs on."""
 
 
 @dataclass(eq=False)
@@ -194,6 +197,8 @@ def _run(order: dict[str, Any], failpoint: ModuleType) -> NoReturn:
             os.dup2(stream, number)
         os.environ.clear()
         os.environ.update(order["environment"])
+        if host := os.environ.pop(HOST, ""):
+            socket.gethostname = lambda: host
         importlib.reload(failpoint)  # it has looked at its parent's environment
         code = cli.run(order["argv"])
     except BaseException:  # noqa: BLE001 - what is not told here is never told

@@ -1,0 +1,100 @@
+"""Three daemons and two command loops on one pipeline, killed, stopped and woken at random.
+
+When all is quiet again one plain sync must bring both ends to the same rows, each as often, with
+every ledger's chain whole and no claim held: so nothing was lost and nothing doubled, whoever died
+when. Then, in still weather, it is measured how long a table stays without a holder.
+
+    ./dev test -m race -n0 -s       ten minutes of storm; prints the figures
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.daemon.proof import MARGIN, prove
+from tests.daemon.writers import writing
+from tests.race.storm import Storm, Succession
+from tests.race.track import EVERY, TTL, Machine, Track, ended, internal, track_in
+
+if TYPE_CHECKING:
+    from s3rs_async.sandbox import Box
+
+AFTER_KILL = TTL + 5.0 + EVERY
+AFTER_TERM = 2.0
+_BUSY = 4.0
+"""Seconds more on a machine that does all this at once; the figures are told as they are."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Seconds of storm, rows at the beginning, and how often each succession is measured."""
+
+    storm: float
+    rows: int
+    successions: int
+
+
+SHORT = Extent(storm=28, rows=200, successions=1)
+LONG = Extent(storm=600, rows=1000, successions=12)
+
+
+@pytest.mark.timeout(240)
+async def test_a_short_storm_loses_and_doubles_nothing(box: Box) -> None:
+    with track_in(box, SHORT.rows) as track:
+        await _race(track, SHORT, seed=5)
+
+
+@pytest.mark.race
+@pytest.mark.timeout(1200)
+async def test_a_long_storm_loses_and_doubles_nothing(box: Box) -> None:
+    with track_in(box, LONG.rows) as track:
+        await _race(track, LONG, seed=secrets.randbelow(10**6))
+
+
+async def _race(track: Track, extent: Extent, seed: int) -> None:
+    track.machines = [Machine(track, f"machine-{number}") for number in range(3)]
+    for machine in track.machines:
+        machine.start()
+    storm, succession = Storm(track, seed), Succession(track)
+    async with writing(track.tables, rate=3, slow=1.0, seed=seed):
+        await storm.rage(extent.storm)
+        for _ in range(extent.successions):
+            await succession.after_term()
+            await succession.after_kill()
+    rows = await _proven(track)
+    _tell(storm, succession, rows, track)
+    assert max(succession.killed) <= AFTER_KILL + _BUSY
+    assert max(succession.told) <= AFTER_TERM + _BUSY
+
+
+async def _proven(track: Track) -> int:
+    """All quiet, one fresh sync, and both ends are equal."""
+    for machine in track.machines:
+        await machine.terminated()
+    track.add_rows(1)
+    await asyncio.sleep(MARGIN)
+    fresh = track.begin("a fresh machine", "sync")
+    assert await ended(fresh, 60) == 0, fresh.told[-3000:]
+    for state in track.states():
+        assert state["claim"]["released"], state["claim"]
+    for call in track.commands.calls:
+        assert not internal(call), internal(call)
+    return await asyncio.to_thread(prove, track.box, track.tables)
+
+
+def _tell(storm: Storm, succession: Succession, rows: int, track: Track) -> None:
+    kills = storm.kills + len(succession.killed)
+    print(  # noqa: T201
+        f"\nrace: seed {storm.seed}, {kills} kills, {storm.stops} stops,"
+        f" {track.take_overs()} take-overs, {track.loads()} batches loaded\n"
+        f"rows: {rows} on both ends, 0 lost, 0 doubled\n"
+        f"worst take-over: {max(succession.killed):.1f} s after a kill (of {AFTER_KILL:g}),"
+        f" {max(succession.told):.1f} s after SIGTERM (of {AFTER_TERM:g})"
+    )
+    for call, count in sorted(storm.calls.items()):
+        print(f"  {call}, {count} times")  # noqa: T201
