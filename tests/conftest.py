@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 _UNIT = Path(__file__).parent / "unit"
 _DAEMON = Path(__file__).parent / "daemon"
+_ASKED_FOR = {"crash", "model", "race", "simulation"}
+"""Suites that `-m` alone runs; a short part of each, unmarked, is in the ordinary set."""
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
@@ -100,9 +102,14 @@ def pytest_asyncio_loop_factories(
     return {"virtual": VirtualTimeLoop} if virtual else {"real": asyncio.new_event_loop}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones, which mostly wait, go first: at the end they would wait alone."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What waits most goes first, lest it wait alone at the end; what takes long is asked for."""
     items.sort(key=lambda item: _DAEMON not in item.path.parents)
+    if config.option.markexpr:
+        return
+    asked_for = [item for item in items if _ASKED_FOR & {mark.name for mark in item.iter_markers()}]
+    config.hook.pytest_deselected(items=asked_for)
+    items[:] = [item for item in items if item not in set(asked_for)]
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
