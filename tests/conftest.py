@@ -113,7 +113,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """What a real cluster answered, where one was asked."""
+    """What a real cluster answered, where one was asked, and what the crash matrix came to."""
     ended = [each for some in terminalreporter.stats.values() for each in some]
     calls = [each for each in ended if getattr(each, "when", None) == "call"]
     told = [pair for each in calls for pair in each.user_properties]
@@ -122,6 +122,11 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
         terminalreporter.section("the stand-in's rules against a real cluster")
         terminalreporter.write_line(real.report(real.read(told)))
+    if "crash" in {name for name, _ in told}:
+        from tests.crash import figures
+
+        terminalreporter.section("the crash matrix")
+        terminalreporter.write_line(figures.report(figures.read(told)))
 
 
 @pytest.fixture(autouse=True)

@@ -34,8 +34,8 @@ def read(properties: Sequence[tuple[str, object]]) -> list[dict[str, Any]]:
     return [json.loads(str(value)) for name, value in properties if name == PROPERTY]
 
 
-def report(lived: Sequence[dict[str, Any]], failed: int) -> str:
-    """All that is asked of a run; a row lost or doubled fails its cell, so it is among these."""
+def report(lived: Sequence[dict[str, Any]]) -> str:
+    """What the cells that passed have come to; a row lost or doubled fails its cell."""
     names = {each["cell"] for each in lived}
     cells, reasons = matrix.cells(), Counter(c.reason for c in matrix.cells() if c.reason)
     applicable = len(cells) - reasons.total()
@@ -44,7 +44,7 @@ def report(lived: Sequence[dict[str, Any]], failed: int) -> str:
     lines = [
         f"cells: {applicable} applicable, {reasons.total()} not",
         *(f"  {count:3} not: {reason}" for reason, count in reasons.most_common()),
-        f"lived: {len(names)} cells, {len(lived)} with seeds, each of which fired; {failed} failed",
+        f"lived: {len(names)} cells, {len(lived)} with seeds, each of which fired",
         "  " + ", ".join(f"{count} {action}" for action, count in sorted(actions.items())),
         f"kills: {sum(each['kills'] for each in lived)}",
         f"rows compared: {sum(each['rows'] for each in lived)}, none of them lost or doubled",
