@@ -145,11 +145,12 @@ class _Table:
 
     async def _extract(self, base: Versioned | None) -> bool:
         """Extract once; anew where another process was first, if we may wait for it or rob it."""
+        seen = base
         for _ in range(_MOVES):
-            if self.request.wait:
+            if self.request.wait and _is_held(base):
                 base = await freed(self.register, self.rivals)
             try:
-                return await self._extract_from(base)
+                return await self._extract_from(base) or base != seen
             except MovedError:
                 if not (self.request.wait or self.request.steal):
                     raise
@@ -212,6 +213,11 @@ class _Table:
                 raise _part_of_whole(plan.target)
             if plan.read.mode is Mode.APPEND and held and _is_unforeseen(state):
                 raise _on_top(plan.target, held)
+
+
+def _is_held(base: Versioned | None) -> bool:
+    claim = base.state.claim if base is not None else None
+    return claim is not None and not claim.released
 
 
 def _is_unforeseen(state: State) -> bool:
