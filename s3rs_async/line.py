@@ -20,6 +20,7 @@ from .mysql.walk import ChunkEnd
 from .redshift.connection import Target
 from .s3 import manifest as manifests
 from .s3.layout import Layout
+from .s3.object import Entry
 from .s3.ownership import Beats, Pace
 from .s3.register import Register
 from .staging import Share, Upload
@@ -55,6 +56,12 @@ class Stage(manifests.Bucket, Beats, Protocol):
 
     def upload(self, key: str) -> AbstractAsyncContextManager[Upload]:
         """Begin a multipart upload."""
+
+    def list(self, prefix: str) -> AsyncGenerator[Entry, None]:
+        """Every object whose key begins so."""
+
+    async def copy(self, source: str, key: str, etag: str) -> str:
+        """A copy of an object that still has this ETag; the copy's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ _BATCH = re.compile(
     r"(?:part-(?P<part>\d{5,})\.parquet|batch\.json|copy\.manifest)",
     re.ASCII,
 )
+_HIST = re.compile(r"hist/(?P<version>\d{20})-(?P<write_id>[0-9A-Z]{26})\.json", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,14 @@ class Attempt:
     epoch: int
     seq: int
     batch: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistKey:
+    """Which committed state a key under `hist/` is a copy of."""
+
+    version: int
+    write_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +152,10 @@ class Layout:
         if key not in (ours, copy_manifest_of(ours)):
             return None
         return DataKey(attempt, part)
+
+    def parse_hist(self, key: str) -> HistKey | None:
+        """Which state a key under our `hist/` is a copy of; None for what we would not write."""
+        found = _HIST.fullmatch(key, len(self.home)) if key.startswith(self.home) else None
+        if found is None:
+            return None
+        return HistKey(int(found["version"]), found["write_id"])

@@ -67,8 +67,8 @@ async def seal(store: Bucket, manifest: Manifest, layout: Layout) -> Sealed:
     return Sealed(key, sha256, copy)
 
 
-async def read(store: Bucket, key: str, sha256: str) -> Manifest:
-    """The batch that `key` describes, if it is still the one the state named."""
+async def read(store: Bucket, key: str, sha256: str | None) -> Manifest:
+    """The batch that `key` describes, if it is still the one that was named (None: whichever)."""
     stored = await store.get(key)
     if stored is None:
         raise DataError(
@@ -87,12 +87,12 @@ async def read(store: Bucket, key: str, sha256: str) -> Manifest:
         ) from reason
 
 
-def _decode(body: bytes, sha256: str) -> Manifest:
+def _decode(body: bytes, sha256: str | None) -> Manifest:
     raw = loads(body)
     if not isinstance(raw, dict):
         raise ValueError("not an object")  # noqa: TRY004 - one kind of failure for one answer
     stated = raw.pop("sha256", None)
-    if stated != sha256 or digest(raw) != sha256:
+    if sha256 not in (None, stated) or digest(raw) != stated:
         raise ValueError("its digest is not the one the state names")
     form, schema = raw.pop("format", None), raw.pop("schema", None)
     if form != FORMAT or schema not in {SCHEMA - 1, SCHEMA}:

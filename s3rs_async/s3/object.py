@@ -41,6 +41,32 @@ class Entry:
     modified: dt.datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer of a listing, and what the store's clock showed when it gave it."""
+
+    entries: tuple[Entry, ...]
+    date: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OpenUpload:
+    """A multipart upload that was begun and not ended; `date` is that of the answer it was in."""
+
+    key: str
+    upload_id: str
+    begun: dt.datetime
+    date: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Undeleted:
+    """A key that the store did not delete, and its code for why."""
+
+    key: str
+    code: str
+
+
 class StaleError(ConflictError):
     """The condition does not hold (412, or 404 for a given ETag): not written by this request."""
 

@@ -1,4 +1,4 @@
-"""One bucket: get, put, put on a condition, list, upload. The driver's only door.
+"""One bucket: get, put, put on a condition, copy, list, upload, delete. The driver's only door.
 
 Two clients, because a retried conditional write is a trap: when the first one was carried out and
 its answer lost, the second is answered 412 and the winner believes it lost. So conditional requests
@@ -6,13 +6,17 @@ go through a client that sends each of them once, and whoever sends them resolve
 Everything else may be repeated and is (standard mode, five attempts).
 
 Over https each body carries a CRC32 and the payload is not hashed for the signature; over plain
-http the payload is signed instead, but for a server on this machine. Not here: deleting.
+http the payload is signed instead, but for a server on this machine.
+
+Deleting and aborting are for s3clean alone, which knows what may go; a right that it lacks is told
+by its name. What was asked of the store and when it answered come from one answer: an object's age
+is its LastModified against the Date of the listing that it stands in, both by the store's clock.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -23,7 +27,7 @@ from aiobotocore.session import get_session
 
 from ..errors import ConfigError, UnavailableError
 from .failure import Place, translated
-from .object import Entry, MissingError, Stat, Stored
+from .object import Entry, MissingError, OpenUpload, Page, Stat, Stored, Undeleted
 from .upload import Upload, stat
 
 if TYPE_CHECKING:
@@ -38,6 +42,8 @@ _CONNECT_SECONDS = 5
 _READ_SECONDS = 60
 _CONNECTIONS = 32
 _ATTEMPTS = 5
+_DELETES = 1000
+_FORBIDDEN = 403
 
 
 class Store:
@@ -86,20 +92,86 @@ class Store:
             )
         return answer["ETag"]
 
+    async def copy(self, source: str, key: str, etag: str) -> str:
+        """A copy of an object that still has this ETag (else StaleError); the copy's ETag."""
+        with translated(self._place, source):
+            answer = await self._data.copy_object(
+                Bucket=self.bucket,
+                Key=key,
+                CopySource={"Bucket": self.bucket, "Key": source},
+                CopySourceIfMatch=etag,
+            )
+        return answer["CopyObjectResult"]["ETag"]
+
     async def list(self, prefix: str) -> AsyncGenerator[Entry, None]:
         """Every object whose key begins so, in the order of keys, a page at a time."""
+        async for page in self.pages(prefix):
+            for entry in page.entries:
+                yield entry
+
+    async def pages(self, prefix: str) -> AsyncGenerator[Page, None]:
+        """The same, page by page, each with the moment at which the store gave it."""
         pages = self._data.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=prefix
         )
         with translated(self._place, prefix):
             async for page in pages:
-                for line in page.get("Contents", []):
-                    yield Entry(line["Key"], line["Size"], line["ETag"], line["LastModified"])
+                entries = tuple(
+                    Entry(line["Key"], line["Size"], line["ETag"], line["LastModified"])
+                    for line in page.get("Contents", [])
+                )
+                yield Page(entries, self._date(page))
+
+    async def open_uploads(self, prefix: str) -> AsyncGenerator[OpenUpload, None]:
+        """Every multipart upload under way, or left behind, whose key begins so."""
+        pages = self._data.get_paginator("list_multipart_uploads").paginate(
+            Bucket=self.bucket, Prefix=prefix
+        )
+        with self._allowed("s3:ListBucketMultipartUploads"), translated(self._place, prefix):
+            async for page in pages:
+                date = self._date(page)
+                for line in page.get("Uploads", []):
+                    yield OpenUpload(line["Key"], line["UploadId"], line["Initiated"], date)
+
+    async def delete(self, keys: Sequence[str]) -> Sequence[Undeleted]:
+        """Delete up to 1000 objects by one request; those that are still there, with the reason.
+
+        A key that has no object counts as deleted.
+        """
+        if len(keys) > _DELETES:
+            raise ValueError(f"{len(keys)} keys for one request")
+        objects: Any = [{"Key": key} for key in keys]
+        with self._allowed("s3:DeleteObject"), translated(self._place, None):
+            answer = await self._data.delete_objects(
+                Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True}
+            )
+        failed = [
+            Undeleted(line.get("Key", ""), line.get("Code", ""))
+            for line in answer.get("Errors", [])
+        ]
+        if any(each.code == "AccessDenied" for each in failed):
+            raise self._lacks("s3:DeleteObject")
+        return failed
+
+    async def abort(self, key: str, upload_id: str) -> None:
+        """Take an open upload back, whoever began it; nothing where it has ended."""
+        with self._allowed("s3:AbortMultipartUpload"):
+            try:
+                with translated(self._place, key):
+                    await self._data.abort_multipart_upload(
+                        Bucket=self.bucket, Key=key, UploadId=upload_id
+                    )
+            except MissingError:
+                return
 
     async def clock(self) -> dt.datetime:
         """What the store's clock shows, to the second; UnavailableError where it does not say."""
         with translated(self._place, None):
             answer = await self._data.head_bucket(Bucket=self.bucket)
+        return self._date(answer)
+
+    def _date(self, answer: Mapping[str, Any]) -> dt.datetime:
+        """When the store gave an answer, by its own clock."""
         said = answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")
         try:
             return parsedate_to_datetime(said)
@@ -107,6 +179,25 @@ class Store:
             raise UnavailableError(
                 "the store does not tell its time", where="s3", endpoint=self._place.endpoint
             ) from reason
+
+    @contextmanager
+    def _allowed(self, right: str) -> Iterator[None]:
+        """Name the right that is missing where the store says no."""
+        try:
+            yield
+        except ConfigError as refused:
+            if refused.context.get("status") != _FORBIDDEN:
+                raise
+            raise self._lacks(right) from refused
+
+    def _lacks(self, right: str) -> ConfigError:
+        facts: Any = self._place.facts(None)
+        return ConfigError(
+            "the store does not allow it",
+            right=right,
+            hint=f"grant {right} on the bucket to whoever runs s3clean",
+            **facts,
+        )
 
     async def keeps_versions(self) -> bool:
         """Whether an object that is overwritten or deleted can be brought back."""

@@ -5,6 +5,7 @@ import pytest
 from s3rs_async.model import TableName
 from s3rs_async.s3.layout import (
     Attempt,
+    HistKey,
     Layout,
     canary_key,
     copy_manifest_of,
@@ -77,3 +78,19 @@ def test_the_longest_names_stay_within_s3_s_keys() -> None:
 )
 def test_what_we_would_not_write_does_not_parse(key: str) -> None:
     assert LAYOUT.parse(key) is None
+
+
+def test_a_copy_of_a_state_is_known_by_its_number() -> None:
+    key = LAYOUT.hist(418, "01K00000000000000000000000")
+    assert LAYOUT.parse_hist(key) == HistKey(418, "01K00000000000000000000000")
+    assert LAYOUT.parse(key) is None
+    for strange in (
+        LAYOUT.state,
+        LAYOUT.manifest(ATTEMPT),
+        f"x{key}",
+        f"{key}x",
+        key.replace("hist/0", "hist/"),
+        key.replace("orders", "order2"),
+        key.replace("0418", "\uff10418"),
+    ):
+        assert LAYOUT.parse_hist(strange) is None
