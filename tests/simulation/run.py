@@ -16,6 +16,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import structlog
+
 from tests.simulation.caches import remember
 from tests.simulation.scenario import play
 

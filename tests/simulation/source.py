@@ -51,7 +51,7 @@ TABLE = SourceTable(
     ),
     keys=(("id",),),
     primary=True,
-    indexes=(("PRIMARY", ("id",)), ("by_change", ("changed_at",))),
+    indexes=(("by_change", ("changed_at",)), ("PRIMARY", ("id",))),
     engine="InnoDB",
     estimated_rows=None,
 )  # fmt: skip

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from s3rs_async.errors import ConfigError, UnavailableError, UnknownOutcomeError
-from s3rs_async.s3.object import BusyError, Entry, MissingError, Stat, StaleError, Stored
+from s3rs_async.s3.object import BusyError, Entry, MissingError, StaleError, Stat, Stored
 from tests.simulation.loop import PROCESS
 from tests.simulation.world import EPOCH, Fates, World
 
@@ -43,7 +43,8 @@ def _doubt() -> Exception:
 
 _READ = Fates((_away,))
 _WRITE = Fates((_away,), _away)
-_SWAP = Fates((_busy, _slow_down, _forbidden), _doubt)
+_CREATE = Fates((_busy, _slow_down, _forbidden), _doubt)
+_SWAP = Fates((_busy, _slow_down, _forbidden), _doubt, weight=3.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,9 @@ class Stage:
     async def put_if(self, key: str, body: bytes, etag: str | None) -> str:
         process = PROCESS.get()
         author = process.name if process is not None else ""
+        fates = _SWAP if key.endswith("/state.json") else _CREATE
         return await self.world.ask(
-            f"put_if {key} {etag}", lambda: self.disk.write_if(key, body, etag, author), _SWAP
+            f"put_if {key} {etag}", lambda: self.disk.write_if(key, body, etag, author), fates
         )
 
     async def list(self, prefix: str) -> AsyncGenerator[Entry, None]:

@@ -78,9 +78,10 @@ Work = Callable[[Tables, Given], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement understood: the tables that it touches, and what it does."""
+    """A statement understood: the tables that it touches, written to the first, and what it does."""
 
     touched: tuple[str, ...]
+    writes: bool
     work: Work
     given: Given
 
@@ -95,13 +96,13 @@ def understood(text: str, args: Sequence[Any]) -> Statement:
         return f"'@{len(literals) - 1}'"
 
     shape = _LITERAL.sub(numbered, _STAGE.sub("st_", text))
-    touched, work = _shaped(shape)
+    touched, writes, work = _shaped(shape)
     given = Given(args, literals, stage[0] if stage else "")
-    return Statement(tuple(given.stage if t == "st_" else t for t in touched), work, given)
+    return Statement(tuple(given.stage if t == "st_" else t for t in touched), writes, work, given)
 
 
 @cache
-def _shaped(shape: str) -> tuple[tuple[str, ...], Work]:
+def _shaped(shape: str) -> tuple[tuple[str, ...], bool, Work]:
     tree = sqlglot.parse_one(shape, read="redshift")
     touched = tuple(dict.fromkeys(_name(table) for table in tree.find_all(exp.Table)))
     makers: dict[type[exp.Expression], Callable[[Any], Work]] = {
@@ -113,7 +114,7 @@ def _shaped(shape: str) -> tuple[tuple[str, ...], Work]:
     maker = makers.get(type(tree))
     if maker is None:
         raise UnknownStatementError(shape)
-    return touched, maker(tree)
+    return touched, not isinstance(tree, exp.Select), maker(tree)
 
 
 def _name(table: exp.Table) -> str:

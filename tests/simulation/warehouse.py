@@ -4,7 +4,8 @@ Isolation is Redshift's SNAPSHOT: a transaction sees what was committed before i
 that reads or writes, its own changes besides; LOCK takes no snapshot. A statement fixes its snapshot
 before it waits for a lock, so whoever reads first and locks then sees the past. A row that another
 transaction has changed since is refused (1023). Locks are a table's: shared by whatever touched it,
-or exclusive; both are held to the transaction's end, whoever waits for whom in a ring is refused.
+or exclusive, and one writes at a time; they are held to the transaction's end, and whoever waits for
+whom in a ring is refused.
 
 A session lives on when its client is gone, with its locks, until the server notices.
 """
@@ -20,6 +21,7 @@ from typing import Any
 
 import asyncpg
 import pyarrow.parquet as pq
+
 from s3rs_async.redshift import schema as spelling
 from s3rs_async.redshift import sql
 from tests.simulation.stage import Disk, Thing
@@ -33,6 +35,7 @@ _COPY = re.compile(
 _TIMEOUT = re.compile(r"SET statement_timeout TO (\d+)")
 _COLUMN = re.compile(r'"?(\w+)"? ([A-Z ]+?(?:\(\d+(?:, ?\d+)?\))?)( NOT NULL| DEFAULT .*)?')
 _SPELLED = {ours: theirs for theirs, ours in spelling._SPELLINGS.items()}
+_WRITES = {"INSERT", "DELETE", "UPDATE"}
 _FIRST_PID = 1_073_741_000
 
 
@@ -109,6 +112,7 @@ class Warehouse:
     tables: dict[str, Table] = field(default_factory=dict)
     schemas: list[str] = field(default_factory=lambda: ["public", "shop"])
     exclusive: dict[str, Backend] = field(default_factory=dict)
+    writers: dict[str, Backend] = field(default_factory=dict)
     shared: dict[str, list[Backend]] = field(default_factory=dict)
     backends: dict[int, Backend] = field(default_factory=dict)
     waiting: list[Waiting] = field(default_factory=list)
@@ -188,16 +192,22 @@ class Warehouse:
         return False
 
     def holders(self, table: str) -> list[Backend]:
-        one = [self.exclusive[table]] if table in self.exclusive else []
-        return [*one, *self.shared.get(table, ())]
+        some = [each[table] for each in (self.exclusive, self.writers) if table in each]
+        return list(dict.fromkeys([*some, *self.shared.get(table, ())]))
 
     def wake(self) -> None:
         """Let those try again whose lock may be free now, one at a time and in their order."""
         for asked in self.waiting:
-            if asked.backend.may_have(asked.table, lock=asked.statement.startswith("LOCK")):
+            if self._is_free(asked):
                 self.waiting.remove(asked)
                 self._try(asked)
                 return
+
+    def _is_free(self, asked: Waiting) -> bool:
+        word, backend = asked.statement.partition(" ")[0], asked.backend
+        if word in _WRITES and self.writers.get(asked.table) not in (None, backend):
+            return False
+        return backend.may_have(asked.table, lock=word == "LOCK")
 
     def forget(self, backend: Backend) -> None:
         """The backend waits for nothing any more."""
@@ -274,6 +284,8 @@ class Backend:
         self._snapshot()
         for table in wanted.touched:
             self._share(table)
+        if wanted.writes and wanted.touched[0] not in self.temps:
+            self._write(wanted.touched[0])
         return wanted.work(self, wanted.given)
 
     def begin(self) -> Answer:
@@ -310,6 +322,8 @@ class Backend:
         self.tx = None
         for name in [table for table, owner in server.exclusive.items() if owner is self]:
             del server.exclusive[name]
+        for name in [table for table, owner in server.writers.items() if owner is self]:
+            del server.writers[name]
         for owners in server.shared.values():
             if self in owners:
                 owners.remove(self)
@@ -332,6 +346,11 @@ class Backend:
         owners = self.server.shared.setdefault(table, [])
         if self not in owners:
             owners.append(self)
+
+    def _write(self, table: str) -> None:
+        """One transaction writes to a table at a time."""
+        if self.server.writers.setdefault(table, self) is not self:
+            raise BlockedError(table)
 
     def lock(self, statement: str) -> Answer:
         table = statement.removeprefix("LOCK ").replace('"', "")
@@ -380,13 +399,9 @@ class Backend:
         own = tx.changed.setdefault(name, {})
         for number in ids:
             if own.pop(number, None) is None:
-                if number not in committed or self._is_taken(name, number):
+                if number not in committed:
                     raise conflict()
                 tx.gone.setdefault(name, set()).add(number)
-
-    def _is_taken(self, name: str, number: int) -> bool:
-        others = (b.tx for b in self.server.backends.values() if b is not self)
-        return any(tx is not None and number in tx.gone.get(name, ()) for tx in others)
 
     def replace(self, name: str, rows: dict[int, Row]) -> None:
         self.delete(name, list(rows))

@@ -40,10 +40,14 @@ class BrokenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fates:
-    """How a question can end badly: refused and not carried out, or without an answer."""
+    """How a question can end badly: refused and not carried out, or without an answer.
+
+    `weight` is how much more often than others.
+    """
 
     refusals: tuple[Refusal, ...]
     lost: Refusal | None = None
+    weight: float = 1.0
 
 
 @dataclass(slots=True)
@@ -114,10 +118,10 @@ class World:
         """Whether something that rare happens now."""
         return self.rng.random() < share
 
-    def strikes(self) -> bool:
+    def strikes(self, weight: float = 1.0) -> bool:
         """Whether something goes wrong now."""
         storm = self.storm
-        if storm.budget <= 0 or self.rng.random() >= storm.rate:
+        if storm.budget <= 0 or self.rng.random() >= storm.rate * weight:
             return False
         storm.budget -= 1
         return True
@@ -149,6 +153,13 @@ class World:
             self.stop(process)
         return False
 
+    def _freeze(self) -> None:
+        """A machine whose connections die may stand still itself for a while."""
+        process = PROCESS.get()
+        if process is not None and self.storm.stops > 0 and self.chance(0.3):
+            self.storm.stops -= 1
+            self.stop(process)
+
     def kill(self, process: Process) -> None:
         """SIGKILL, and perhaps another process in its place later."""
         if process.killed:
@@ -179,7 +190,7 @@ class World:
             raise asyncio.CancelledError
         answer: asyncio.Future[T] = self.loop.create_future()
         way = self.latency()
-        if not self.strikes():
+        if not self.strikes(fates.weight):
             self.later(way, self._arrive, what, act, answer)
             return await answer
         kinds = ["refused"] + (["lost", "unsent", "late"] if fates.lost is not None else [])
@@ -204,7 +215,8 @@ class World:
             if kind == "lost":
                 self.later(way, self._arrive, what, act, None)
             elif kind == "late":
-                self.later(gives_up + self.rng.random() ** 2 * 120.0, self._arrive, what, act, None)
+                self.later(gives_up + self.rng.random() ** 3 * 120.0, self._arrive, what, act, None)
+            self._freeze()
 
     def _arrive(self, what: str, act: Callable[[], T], answer: asyncio.Future[T] | None) -> None:
         if self.closed:
