@@ -25,10 +25,14 @@ from .ledger import (
 )
 from .order import WATERMARK_IDLE_STEP, is_below, is_long_idle, moves_on
 from .state import (
+    AUDITED,
     FIRST_GENERATION,
+    Audit,
     Claim,
+    Counted,
     LedgerHead,
     Loaded,
+    Override,
     Pending,
     RowCounts,
     State,
@@ -38,12 +42,16 @@ from .steps import Step, next_step
 from .window import mode_of, owes_rest
 
 __all__ = [
+    "AUDITED",
     "FIRST_GENERATION",
     "MAX_PENDING",
     "WATERMARK_IDLE_STEP",
+    "Audit",
     "Claim",
+    "Counted",
     "LedgerHead",
     "Loaded",
+    "Override",
     "Pending",
     "RowCounts",
     "Ruling",

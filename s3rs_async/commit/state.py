@@ -8,6 +8,8 @@ from ..errors import DataError
 from ..model import Position, Window
 
 FIRST_GENERATION = 1
+AUDITED = 50
+"""Edits by hand that a state remembers, the newest; each version's copy in hist/ has its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +51,49 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """What one session has told to count, which it may tell again in other words."""
+
+    session: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A count set by hand: `rows` when the ledger said `loaded`, and `sessions` on top of it."""
+
+    rows: int
+    loaded: int
+    sessions: tuple[Counted, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RowCounts:
     """Rows committed to S3 and rows in Redshift, each changed in one place only."""
 
     extracted: int = 0
     loaded: int = 0
+    override: Override | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """One change that a person made: who, when, which, and where the table stood around it."""
+
+    id: str
+    at: str
+    who: str
+    what: str
+    before: str
+    after: str
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`state.json` without its envelope (format, version, write id, digest): the register's."""
+    """`state.json` without its envelope (format, version, write id, digest): the register's.
+
+    `imported` says that the watermark is another tool's, which has filled the target up to it.
+    """
 
     pipeline: str
     source: str
@@ -80,6 +115,8 @@ class State:
     backup_strategy: str = "sequential"
     stop: str | None = None
     replace_window: Window | None = None
+    imported: bool = False
+    audit: tuple[Audit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,9 @@ A→B→A would bring the old one back) and damage visible (`body_sha256` over t
 everything else). Fields at the top that we do not know are kept, so an older release does not
 undress what a newer one wrote; unknown fields further down stop the table, as do a wrong digest, a
 broken chain or a key outside our own prefix. A stopped table is better than a guessed one.
+
+This release reads its own schema and the one before, and writes its own: the first change of a
+table brings it up, and an older release then stops at `min_reader` instead of guessing.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from .layout import Layout
 
 FORMAT = "s3rs-state"
-SCHEMA = 1
+SCHEMA = 2
 LARGEST = 4 * 1024 * 1024
 
 _ENVELOPE = ("format", "schema", "min_reader", "version", "write_id", "body_sha256")
@@ -66,7 +69,7 @@ def decode(body: bytes, layout: Layout) -> Document:
             "the state object is damaged: the table is stopped, nothing was written",
             key=layout.state,
             reason=str(reason),
-            hint="put its newest copy from hist/ back",
+            hint="put its newest good copy back: s3rs watermark restore",
         ) from reason
 
 
@@ -76,10 +79,20 @@ def _decode(body: bytes, layout: Layout) -> Document:
     if not isinstance(raw, dict):
         raise ValueError("not an object")  # noqa: TRY004 - one kind of failure for one answer
     _check_envelope(raw, layout)
+    if raw["schema"] < SCHEMA:
+        raw = _upgraded(raw)
     state = unpack(State, {name: raw[name] for name in raw.keys() & _OWN})
     _check(state, layout)
     unknown = {k: v for k, v in raw.items() if k not in _OWN and k not in _ENVELOPE}
     return Document(state, raw["version"], raw["write_id"], unknown)
+
+
+def _upgraded(raw: Json) -> Json:
+    """A state of schema 1 in the words of 2: nothing edited, nothing counted, nothing imported."""
+    rows = raw.get("rows")
+    if isinstance(rows, dict):
+        rows = {**rows, "override": None}
+    return {"replace_window": None} | raw | {"rows": rows, "audit": [], "imported": False}
 
 
 def _check_size(body: bytes) -> None:

@@ -7,9 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3rs_async.commit import Claim, Loaded, Pending, RowCounts, State, moves_on
+from s3rs_async.commit import (
+    Audit,
+    Claim,
+    Counted,
+    Loaded,
+    Override,
+    Pending,
+    RowCounts,
+    State,
+    moves_on,
+)
 from s3rs_async.errors import DataError
-from s3rs_async.model import Position, TableName
+from s3rs_async.model import Position, TableName, Window
 from s3rs_async.s3.layout import Attempt, Layout, copy_manifest_of, encode_name, tkey
 from s3rs_async.s3.position import read_position, write_position
 from s3rs_async.s3.state import Document, decode, encode
@@ -23,6 +33,9 @@ ulids = st.text(string.ascii_uppercase + string.digits, min_size=26, max_size=26
 keys = st.none() | st.lists(texts, max_size=3).map(tuple)
 positions = st.builds(Position, cursor=maybe, key=keys, nulls=keys)
 attempts = st.builds(Attempt, counts, counts, counts, ulids)
+counted = st.lists(st.builds(Counted, texts, counts), max_size=2).map(tuple)
+overrides = st.builds(Override, counts, counts, counted)
+audits = st.builds(Audit, *(texts for _ in range(6)))
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none()
     | st.booleans()
@@ -62,10 +75,13 @@ def states(draw: st.DrawFn) -> State:
         last_mysql_extraction_time=draw(maybe),
         pending=tuple(pending),
         loaded=draw(st.none() | st.builds(Loaded, texts, counts, counts, texts)),
-        rows=draw(st.builds(RowCounts, counts, counts)),
+        rows=draw(st.builds(RowCounts, counts, counts, st.none() | overrides)),
         last_failure=draw(maybe),
         backup_strategy=draw(texts),
         stop=draw(maybe),
+        replace_window=draw(st.none() | st.builds(Window, maybe, texts, st.booleans())),
+        imported=draw(st.booleans()),
+        audit=tuple(draw(st.lists(audits, max_size=3))),
     )
 
 

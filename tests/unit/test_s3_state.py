@@ -8,7 +8,7 @@ import pytest
 
 from s3rs_async.commit import Pending, RowCounts, State
 from s3rs_async.errors import DataError, ExitCode
-from s3rs_async.model import Position, TableName
+from s3rs_async.model import Position, TableName, Window
 from s3rs_async.s3.codec import digest, dumps
 from s3rs_async.s3.layout import Attempt, Layout
 from s3rs_async.s3.position import read_position, write_position
@@ -55,16 +55,38 @@ def refused(raw: bytes) -> str:
 
 def test_the_envelope_is_the_one_of_the_protocol() -> None:
     raw = json.loads(body())
-    assert (raw["format"], raw["schema"], raw["min_reader"]) == ("s3rs-state", 1, 1)
+    assert (raw["format"], raw["schema"], raw["min_reader"]) == ("s3rs-state", 2, 2)
     assert (raw["version"], raw["write_id"]) == (5, "01W")
     assert raw["pending"][0]["seq"] == 1
     assert decode(body(), LAYOUT) == Document(STATE, 5, "01W")
 
 
 def test_unknown_fields_at_the_top_are_kept() -> None:
-    document = decode(body(audit=[{"id": 1, "x": 1.5}]), LAYOUT)
+    document = decode(body(later=[{"id": 1, "x": 1.5}]), LAYOUT)
     again = decode(encode(replace(document, version=6), LAYOUT), LAYOUT)
-    assert again.unknown == {"audit": [{"id": 1, "x": 1.5}]}
+    assert again.unknown == {"later": [{"id": 1, "x": 1.5}]}
+
+
+def old_body(**changes: Any) -> bytes:
+    """The state's bytes as a release of schema 1 wrote them."""
+    raw = json.loads(body())
+    for name in ("body_sha256", "audit", "imported", "replace_window"):
+        del raw[name]
+    del raw["rows"]["override"]
+    raw |= {"schema": 1, "min_reader": 1} | changes
+    return dumps(raw | {"body_sha256": digest(raw)}).encode()
+
+
+def test_a_state_of_the_schema_before_is_read_and_written_anew() -> None:
+    document = decode(old_body(later=5), LAYOUT)
+    assert document == Document(STATE, 5, "01W", {"later": 5})
+    raw = json.loads(encode(document, LAYOUT))
+    assert (raw["schema"], raw["min_reader"], raw["audit"]) == (2, 2, [])
+    window = {"lo": "1", "hi": "2", "open_lo": True}
+    assert decode(old_body(replace_window=window), LAYOUT).state.replace_window == Window(
+        "1", "2", open_lo=True
+    )
+    assert "State.rows is not an object" in refused(old_body(rows=5))
 
 
 def test_any_changed_byte_is_noticed() -> None:
@@ -99,12 +121,15 @@ def test_any_changed_byte_is_noticed() -> None:
         (body(claim={}), "State.claim has missing or unknown fields"),
         (body(claim=[]), "State.claim is not an object"),
         (body(pending={}), "State.pending is not a list"),
-        (body(rows={"extracted": 1, "loaded": 1, "more": 1}), "unknown fields: more"),
+        (
+            body(rows={"extracted": 1, "loaded": 1, "override": None, "more": 1}),
+            "unknown fields: more",
+        ),
         (body(position={"cursor": 1, "key": None, "nulls": None}), "State.position.cursor"),
         (body(epoch=-1), "out of range"),
         (body(generation=0), "out of range"),
         (body(next_seq=0), "out of range"),
-        (body(rows={"extracted": 1, "loaded": -1}), "below nought"),
+        (body(rows={"extracted": 1, "loaded": -1, "override": None}), "below nought"),
         (body(next_seq=4), "does not end at last_batch"),
         (body(last_batch=A), "does not end at last_batch"),
     ],
@@ -119,7 +144,7 @@ def test_a_missing_field_stops_the_table() -> None:
     assert "epoch" in refused(dumps(raw | {"body_sha256": digest(raw)}).encode())
 
 
-@pytest.mark.parametrize("newer", [{"schema": 2}, {"min_reader": 2}])
+@pytest.mark.parametrize("newer", [{"schema": 3}, {"min_reader": 3}])
 def test_a_newer_release_s_state_is_left_alone(newer: dict[str, int]) -> None:
     assert "newer release" in refused(body(**newer))
 
