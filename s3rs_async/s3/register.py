@@ -32,6 +32,7 @@ from ..errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
+from ..failpoint import step
 from .codec import Json
 from .object import BusyError, StaleError, Stored
 from .state import Document, decode, encode
@@ -134,7 +135,8 @@ class Register:
         etag = await self._write(body, base.etag if base is not None else None, document.write_id)
         if etag is None:
             return None
-        await self._keep(document, body)
+        async with step("X9"):
+            await self._keep(document, body)
         return _versioned(document, etag)
 
     async def _write(self, body: bytes, etag: str | None, write_id: str) -> str | None:
