@@ -10,7 +10,8 @@ Nothing here may delete, and no other content is ever sent with an ETag that was
 with the state it was made from. After a lost swap, `change` asks its function again with the new
 state; the function re-checks every precondition and raises when one has gone (a new ETag under the
 old content would lose a row). A request believed dead may land later: it carries the old ETag, so
-it lands only where it still is a valid commit. A vanished object is never made anew here.
+it lands only where it still is a valid commit. A vanished object is never made anew by a change,
+and a damaged one never changed: only `rebuild` writes in their place, for a person who says so.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from ..errors import (
 from ..failpoint import step
 from .codec import Json
 from .object import BusyError, StaleError, Stored
-from .state import Document, decode, encode
+from .state import DamagedError, Document, decode, encode
 
 if TYPE_CHECKING:
     from .layout import Layout
@@ -48,6 +49,7 @@ _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 _SENDS = 8
 _CHANGES = 16
+_REFUSALS = 3
 _READING_SECONDS = 120.0
 _HISTORY_SECONDS = 10.0
 
@@ -77,6 +79,15 @@ class Versioned:
     unknown: Json
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What lies in the state's place: a state, what cannot be believed, or nothing (no ETag)."""
+
+    current: Versioned | None
+    etag: str | None
+    damage: DamagedError | None = None
+
+
 class Register:
     """One table's state object. `birth` is what it holds before anything was written."""
 
@@ -94,6 +105,28 @@ class Register:
         """The state as it is now, checked; None when none was ever written."""
         return self._checked(await self._store.get(self._layout.state))
 
+    async def survey(self) -> Found:
+        """What lies in the state's place, were it damaged or nothing at all."""
+        stored = await self._store.get(self._layout.state)
+        if stored is None:
+            return Found(None, None)
+        try:
+            return Found(self._checked(stored), stored.etag)
+        except DamagedError as damage:
+            return Found(None, stored.etag, damage)
+
+    async def rebuild(self, found: Found, state: State, *, version: int) -> Versioned:
+        """Write a state in the place of what was found, as long as it still is that.
+
+        `version` must lie above every one that was seen: bytes once written never come again.
+        """
+        base = found.current
+        document = Document(state, version, clock.ulid(), base.unknown if base else {})
+        won = await self._put(document, found.etag)
+        if won is None:
+            raise self._lost()
+        return won
+
     async def swap(self, base: Versioned | None, change: Change) -> Versioned:
         """Write `change(base)` where `base` still stands; LostError when it does not.
 
@@ -101,7 +134,7 @@ class Register:
         """
         won = await self._swap(base, change)
         if won is None:
-            raise LostError("another process changed the state first", key=self._layout.state)
+            raise self._lost()
         return won
 
     async def change(self, change: Change) -> Versioned:
@@ -131,13 +164,20 @@ class Register:
             clock.ulid(),
             base.unknown if base is not None else {},
         )
+        return await self._put(document, base.etag if base is not None else None)
+
+    async def _put(self, document: Document, over: str | None) -> Versioned | None:
+        """Write a document over what has that ETag, and keep a copy; None when it is lost."""
         body = encode(document, self._layout)
-        etag = await self._write(body, base.etag if base is not None else None, document.write_id)
+        etag = await self._write(body, over, document.write_id)
         if etag is None:
             return None
         async with step("X9"):
             await self._keep(document, body)
         return _versioned(document, etag)
+
+    def _lost(self) -> LostError:
+        return LostError("another process changed the state first", key=self._layout.state)
 
     async def _write(self, body: bytes, etag: str | None, write_id: str) -> str | None:
         """Send one body under one ETag until it is known to be in (its ETag) or lost (None)."""
@@ -152,9 +192,9 @@ class Register:
                     raise  # refused twice: no passing hiccup of changing credentials
                 trouble = doubt
                 found = await self._look(doubt)
-                if found is not None and found.write_id == write_id:
+                if found.current is not None and found.current.write_id == write_id:
                     return found.etag
-                if (found.etag if found is not None else None) != etag:
+                if found.etag != etag:
                     return None
             await clock.sleep(clock.jitter(_pause(attempt)))
         raise UnknownOutcomeError(
@@ -165,17 +205,22 @@ class Register:
             hint="nothing is lost: the next pass reads what happened and goes on from there",
         ) from trouble
 
-    async def _look(self, doubt: Error) -> Versioned | None:
+    async def _look(self, doubt: Error) -> Found:
         """Read what is there after an answer that said nothing, patiently but not for ever."""
-        attempt = 0
+        attempt, refusals = 0, 0
         try:
             async with asyncio.timeout(_READING_SECONDS):
                 while True:
                     try:
-                        return await self.read()
+                        return await self.survey()
                     except UnavailableError:
-                        await clock.sleep(clock.jitter(_pause(attempt)))
-                        attempt += 1
+                        refusals = 0
+                    except ConfigError:
+                        refusals += 1
+                        if refusals == _REFUSALS:
+                            raise
+                    await clock.sleep(clock.jitter(_pause(attempt)))
+                    attempt += 1
         except TimeoutError:
             raise UnknownOutcomeError(
                 "the state was written or not, and cannot be read to tell",
@@ -212,7 +257,7 @@ class Register:
             raise DataError(
                 "the state object has vanished",
                 key=self._layout.state,
-                hint="put its newest copy from hist/ back",
+                hint="make it anew from the ledger: s3rs watermark reconcile",
             )
         return now
 

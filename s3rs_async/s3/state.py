@@ -31,6 +31,10 @@ _ENVELOPE = ("format", "schema", "min_reader", "version", "write_id", "body_sha2
 _OWN = frozenset(f.name for f in fields(State))
 
 
+class DamagedError(DataError):
+    """What lies in the state's place is no state, or one that was changed by hand."""
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One write of the state: its number, its author's stamp, and what we do not understand."""
@@ -65,7 +69,7 @@ def decode(body: bytes, layout: Layout) -> Document:
     try:
         return _decode(body, layout)
     except ValueError as reason:
-        raise DataError(
+        raise DamagedError(
             "the state object is damaged: the table is stopped, nothing was written",
             key=layout.state,
             reason=str(reason),

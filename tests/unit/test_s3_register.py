@@ -265,6 +265,68 @@ async def test_another_feeder_s_state_is_refused(register: Register, shelf: Shel
         await other.read()
 
 
+@pytest.mark.parametrize("fault", [None, "applied, answer lost", UnknownOutcomeError("reset")])
+@pytest.mark.parametrize("body", [None, b"{", b"{}"])
+async def test_a_lost_or_damaged_state_is_rebuilt_in_its_place(
+    register: Register, shelf: Shelf, body: bytes | None, fault: Any
+) -> None:
+    if body is not None:
+        shelf.objects[LAYOUT.state] = Stored(body, "damaged")
+    found = await register.survey()
+    assert found.current is None
+    assert (found.damage is None) is (found.etag is None) is (body is None)
+    shelf.plan = [fault]
+
+    won = await register.rebuild(found, next_epoch(BIRTH), version=7)
+
+    assert won == await register.read()
+    assert (won.version, won.state.epoch) == (7, 1)
+    assert shelf.objects[LAYOUT.hist(7, won.write_id)].body == shelf.objects[LAYOUT.state].body
+
+
+async def test_what_a_newer_write_knows_more_is_kept_by_a_rebuild(
+    register: Register, shelf: Shelf
+) -> None:
+    base = await register.swap(None, next_epoch)
+    found = await register.survey()
+    assert found.current == base
+    known = replace(found, current=replace(base, unknown={"later": 1}))
+    assert (await register.rebuild(known, base.state, version=2)).unknown == {"later": 1}
+
+
+@pytest.mark.parametrize("fault", [None, UnknownOutcomeError("reset")])
+async def test_a_rebuild_is_lost_where_something_else_lies_now(
+    register: Register, shelf: Shelf, fault: Any
+) -> None:
+    found = await register.survey()
+    shelf.objects[LAYOUT.state] = Stored(b"{", "damaged")
+    shelf.plan = [fault]
+    with pytest.raises(LostError):
+        await register.rebuild(found, BIRTH, version=1)
+    assert shelf.objects[LAYOUT.state].body == b"{"
+
+
+async def test_a_damaged_state_is_never_changed(register: Register, shelf: Shelf) -> None:
+    await register.swap(None, next_epoch)
+    shelf.plan = [lambda: shelf.objects.update({LAYOUT.state: Stored(b"{", "damaged")})]
+    with pytest.raises(DataError, match="damaged"):
+        await register.change(next_epoch)
+    assert shelf.objects[LAYOUT.state].body == b"{"
+
+
+async def test_reading_after_a_doubt_outlives_keys_that_change(
+    register: Register, shelf: Shelf
+) -> None:
+    shelf.plan = ["applied, answer lost"]
+    shelf.reads = [ConfigError("403"), ConfigError("403"), UnavailableError("503")]
+    shelf.reads += [ConfigError("403"), ConfigError("403")]
+    assert (await register.swap(None, next_epoch)).version == 1
+    shelf.plan = ["applied, answer lost"]
+    shelf.reads = [ConfigError("403")] * 3
+    with pytest.raises(ConfigError, match="403"):
+        await register.swap(None, next_epoch)
+
+
 async def test_a_copy_that_cannot_be_kept_is_told_and_nothing_more(
     register: Register, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
