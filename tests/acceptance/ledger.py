@@ -118,6 +118,11 @@ def get(place: Place, key: str) -> bytes | None:
             raise
 
 
+def put(place: Place, key: str, body: bytes) -> None:
+    """Write an object."""
+    _asked(place, f"/{quote(key)}", body)
+
+
 def position(place: Place) -> Json:
     """How far the table has been read."""
     found = state(place)
@@ -234,14 +239,17 @@ def _keys(place: Place, query: dict[str, str]) -> list[str]:
     return re.findall("<Key>([^<]*)</Key>", text)
 
 
-def _asked(place: Place, what: str) -> bytes:
+def _asked(place: Place, what: str, body: bytes | None = None) -> bytes:
     """A request as of an owner of the bucket: moto looks who asks, and at no signature."""
     store = place.box.s3
     credential = f"Credential={store.access_key}/20260101/{store.region}/s3/aws4_request"
     signed = f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature={'0' * 64}"
     request = urllib.request.Request(
-        f"{store.url}/{store.bucket}{what}", headers={"Authorization": signed}
+        f"{store.url}/{store.bucket}{what}",
+        data=body,
+        method="GET" if body is None else "PUT",
+        headers={"Authorization": signed, "Content-Type": "application/octet-stream"},
     )
     with urllib.request.urlopen(request, timeout=30) as answer:
-        body: bytes = answer.read()
-        return body
+        found: bytes = answer.read()
+        return found

@@ -10,12 +10,15 @@ so in our own words.
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import signal
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from s3rs_async import clock
+from s3rs_async.s3.layout import Attempt
 from s3rs_async.sandbox.faults import (
     DOWN,
     FAILED_AFTER,
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from tests.acceptance.running import Call
     from tests.crash.matrix import Cell
 
+_OPTIONS = {"sync": (), "refresh": ("--full-refresh",)}
 _CODES = {0, 1, 3, 4, 5, 6}
 
 
@@ -53,17 +57,19 @@ async def live(town: Town, cell: Cell, seed: int) -> Figures:
     began = time.monotonic()
     table = await _prepared(town, cell, seed)
     async with town.failpoint() as (failpoint, path):
-        armed = {"S3RS_FAILPOINT": f"{cell.place}#1@{path}"}
-        call = table.begin(environment=armed)
+        armed = {"S3RS_FAILPOINT": f"{cell.place}#{cell.step.visit}@{path}"}
+        call = _begun(table, cell, armed)
         try:
             await _fired(failpoint, call, cell)
-            await _ACTIONS[cell.action](Broken(town, table, cell, failpoint, call))
+            await _ACTIONS[cell.action](Broken(seed, town, table, cell, failpoint, call))
         finally:
             await town.heal()
         code = await ended(call)
     _says_so(call, code)
     await table.synced()
     rows = await asyncio.to_thread(_equal, table)
+    if importlib.util.find_spec("s3rs_async.cli.s3clean"):
+        await _tidied(table)
     kills = int(code == -signal.SIGKILL)
     return Figures(rows, kills, code, time.monotonic() - began)
 
@@ -72,13 +78,37 @@ async def _prepared(town: Town, cell: Cell, seed: int) -> Table:
     """Seed 0: never synced. Seed 1: rows there and changed, for a load also a batch waiting."""
     loads = cell.step.name.startswith("Y")
     table = town.table(cell.mode, 9 + seed, tunnelled=bool(seed and loads))
-    if seed:
+    if seed or cell.step.command != "sync":
         await table.synced()
         table.mysql(*table.change())
     if seed and loads:
         await table.synced("--s3-only")
         table.mysql(*table.change())
+    if cell.step.command == "s3clean":
+        await asyncio.to_thread(_littered, table)
     return table
+
+
+def _begun(table: Table, cell: Cell, armed: dict[str, str]) -> Call:
+    """Begin the command that comes by the place."""
+    if cell.step.command == "s3clean":
+        return table.cleaning(environment=armed)
+    return table.begin(*_OPTIONS[cell.step.command], environment=armed)
+
+
+def _littered(table: Table) -> None:
+    """What two dead attempts left behind."""
+    for epoch in (0, 1):
+        attempt = Attempt(1, epoch, 1, clock.ulid())
+        for number in range(2):
+            ledger.put(table.place, table.place.layout.part(attempt, number), b"litter")
+
+
+async def _tidied(table: Table) -> None:
+    """What the dead left behind can be collected, and then there is nothing left to collect."""
+    first = await table.cleaned()
+    assert (await table.cleaned())["objects"] == 0, first
+    await asyncio.to_thread(_equal, table)
 
 
 async def _fired(failpoint: Failpoint, call: Call, cell: Cell) -> None:
@@ -105,8 +135,12 @@ def _equal(table: Table) -> int:
 
 @dataclass(frozen=True)
 class Broken:
-    """A process that stands at its failpoint, and what is around it."""
+    """A process that stands at its failpoint, and what is around it.
 
+    Seed 0 takes a table from a stopped process, seed 1 waits until that one counts as dead.
+    """
+
+    seed: int
     town: Town
     table: Table
     cell: Cell
@@ -131,8 +165,7 @@ class Broken:
     async def zombie(self) -> None:
         """Another process does the work; then this one wakes up and believes it is its turn."""
         os.kill(self.call.pid, signal.SIGSTOP)
-        loads = self.cell.step.name.startswith("Y")  # which needs no claim
-        other = self.table.begin() if loads else self.table.begin("--steal")
+        other = self.table.begin("--wait=30" if self.seed else "--steal")
         await until(lambda: self._is_behind(other), lambda: "the other has done what it can", 40)
         if other.poll() is not None:
             assert other.code == 0, other.told[-3000:]

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Mode = Literal["merge", "append", "replace"]
-Command = Literal["sync", "s3clean", "watermark"]
+Command = Literal["sync", "s3clean", "refresh"]
 
 ANYWHERE = ("kill", "zombie", "reset", "enospc")
 IN_FLIGHT = ("sent", "lost", "full", "refused")
@@ -32,7 +32,7 @@ class Step:
 
     `writes` is the S3 request that it consists of, as method, key and step of an upload; `asks`:
     it is a statement to Redshift. `more` are its places beside before and after. `never` says
-    which actions cannot be there, and why.
+    which actions cannot be there, and why; `visit` which time it is met at.
     """
 
     name: str
@@ -43,10 +43,12 @@ class Step:
     more: tuple[str, ...] = ()
     ends: tuple[str, ...] = ("before", "after")
     never: dict[str, str] = field(default_factory=dict)
+    visit: int = 1
 
     @property
     def places(self) -> tuple[str, ...]:
-        return tuple(f"{self.name}:{end}" for end in (*self.ends, *self.more))
+        ends = (*self.ends, *self.more)
+        return tuple(f"{self.name}:{end}" if end else self.name for end in ends)
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ STEPS: tuple[Step, ...] = (
     Step("X6", never=_pure()),
     Step("X7", ("PUT", "/batch[.]json$", None)),
     Step("X8", _STATE, modes=("merge", "append", "replace")),
-    Step("X9", ("PUT", "/hist/", None)),
+    Step("X9", ("PUT", "/hist/", None), visit=2),  # the claim has one of its own
     Step("Y1", asks=True),
     Step("Y2", asks=True),
     Step("Y3", asks=True),
@@ -103,7 +105,14 @@ STEPS: tuple[Step, ...] = (
     Step("Y10", asks=True),
     Step("Y11", asks=True, modes=("merge", "append", "replace")),
     Step("Y12", _STATE),
-    Step("H1", never=_pure()),
+    Step("G1", command="s3clean", never=_reading()),
+    Step("G2", command="s3clean", never=_reading()),
+    Step("G3", command="s3clean", never=_reading()),
+    Step("G4", ("POST", "^/[^/]*/?$", None), command="s3clean"),
+    Step("G5", command="s3clean", ends=("after",)),
+    Step("R3", _STATE, command="refresh"),
+    Step("R4", command="refresh", ends=("",)),
+    Step("H1", _STATE),
     Step("H2", ("PUT", "/_writers/", None)),
     Step("H3", _STATE),
 )

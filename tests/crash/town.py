@@ -176,7 +176,8 @@ class Town:
         if not self.box.tunnelled:
             source = {**document["sources"]["mysql"], "port": self.mysql.port}
             document["sources"] = {"mysql": source}
-        document["s3"] = {**document["s3"], "endpoint": self.s3.url, "prefix": prefix}
+        stage = {"endpoint": self.s3.url, "prefix": prefix, "claim_ttl": 1}
+        document["s3"] = {**document["s3"], **stage}
         if not tunnelled:
             target = {**document["targets"]["standin"], "tls": "off"}
             target |= {"host": "127.0.0.1", "port": self.redshift.port}
