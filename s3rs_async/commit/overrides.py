@@ -294,6 +294,6 @@ def _spot(position: Position | None) -> str:
 def _marks(state: State) -> str:
     """Where a state stands, in one short line."""
     loads = f"generation {state.generation}, next {state.next_seq}, {len(state.pending)} waiting"
-    override = state.rows.override
-    count = f", counted {override.rows}" if override is not None else ""
+    rows = state.rows
+    count = f", counted {rows.counted}" if rows.override is not None else ""
     return f"{_spot(state.position)}; {loads}{count}"[:_WIDTH]

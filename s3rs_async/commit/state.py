@@ -75,6 +75,14 @@ class RowCounts:
     loaded: int = 0
     override: Override | None = None
 
+    @property
+    def counted(self) -> int:
+        """The rows that the table counts as loaded: the ledger's, moved by what was told by hand."""
+        if self.override is None:
+            return self.loaded
+        told = sum(each.rows for each in self.override.sessions)
+        return max(self.override.rows + told + self.loaded - self.override.loaded, 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Audit:
