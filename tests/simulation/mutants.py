@@ -44,8 +44,8 @@ _TIDY = """            try:
                 committed = await job.register.swap(owned, change)
             except Error:
 {check}                for part in parts:
-                    await job.stage.delete(part.key)
-                await job.stage.delete(sealed.key)
+                    await job.stage.delete([part.key])
+                await job.stage.delete([sealed.key])
                 raise
 """
 _RECHECK = """                now = await job.register.read()

@@ -26,7 +26,7 @@ from tests.simulation.statements import Row
 from tests.simulation.warehouse import Warehouse
 from tests.simulation.world import BrokenError
 
-OVERRIDERS = ("operator", "override", "refresh")
+OVERRIDERS = ("operator", "refresher", "marker")
 
 
 @dataclass(eq=False)
@@ -61,7 +61,7 @@ class Rules:
         before, self.state, self.seen = self.state, json.loads(state.body), state
         self.ancestors.append(state.body)
         if self.disk.author.startswith(OVERRIDERS):
-            self.rolled_back = self.disk.author.startswith("operator0")
+            self.rolled_back = self.rolled_back and not self.disk.author.startswith("operator")
         elif before is not None and not self.rolled_back:
             self._a2(before, self.state)
         self._whole()

@@ -8,6 +8,7 @@ killed, one fresh daemon works alone, and the target must become what the source
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import random
 from collections import Counter
 from contextlib import suppress
@@ -16,12 +17,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from s3rs_async import clock, extract
+from s3rs_async import clean, clock, commit, extract, override
 from s3rs_async.commit import Claim
+from s3rs_async.commit.clean import Terms
 from s3rs_async.config import TargetConfig
-from s3rs_async.errors import Error
+from s3rs_async.errors import ConflictError, Error
 from s3rs_async.line import Line
-from s3rs_async.model import Mode, Strategy, TableSpec
+from s3rs_async.model import Mode, Position, Strategy, TableSpec
 from s3rs_async.pipeline import End, bring_forward
 from s3rs_async.redshift.connection import Target
 from s3rs_async.report import Meter
@@ -31,7 +33,7 @@ from s3rs_async.sync import Request
 from tests.simulation.driver import dial
 from tests.simulation.loop import DeadlockError, Process, SeededLoop
 from tests.simulation.rules import Rules, names_of
-from tests.simulation.source import NAME, Feed, Source
+from tests.simulation.source import NAME, Feed, Source, shown
 from tests.simulation.stage import Disk, Stage
 from tests.simulation.warehouse import Warehouse
 from tests.simulation.world import NEVER, BrokenError, Storm, World
@@ -55,6 +57,8 @@ SPECS = {
     "ids": TableSpec(NAME, strategy=Strategy.ID_ONLY, mode=Mode.APPEND),
     "whole": TableSpec(NAME, strategy=Strategy.FULL_SYNC),
 }
+_VISITORS = {"loader": 0.5, "thief": 0.2, "cleaner": 0.5, "refresher": 0.25, "marker": 0.25}
+_AT_ONCE = Terms(loaded=dt.timedelta(0), grace=dt.timedelta(0))
 STORM_SECONDS = 220.0
 LAST_PASSES = 14
 LAST_SECONDS = 40_000.0
@@ -125,7 +129,14 @@ class Play:
         """A process of that name, at its work."""
         process = self.world.process(name)
         self.world.note(f"start {process.name}")
-        work = {"daemon": self.daemon, "loader": self.loader}[name]
+        work = {
+            "daemon": self.daemon,
+            "loader": self.loader,
+            "thief": self.thief,
+            "cleaner": self.cleaner,
+            "refresher": self.refresher,
+            "marker": self.marker,
+        }[name]
         self.loop.spawn(process, self._living(process, work(process)))
         return process
 
@@ -177,6 +188,49 @@ class Play:
             request = Request(self.spec, extract=False)
             self._judge(process, await bring_forward(line, request, Meter()))
 
+    async def thief(self, process: Process) -> None:
+        """`sync --steal`."""
+        request = Request(self.spec, steal=True)
+        self._judge(process, await bring_forward(self.line(process), request, Meter()))
+
+    async def cleaner(self, process: Process) -> None:
+        """s3clean, to which nothing is too young to go."""
+        line = self.line(process)
+        yard = clean.yard_of(line, self.spec, line.stage)  # type: ignore[arg-type]
+        for _ in range(2):
+            await clock.sleep(clock.jitter(60.0))
+            with suppress(Error):
+                if clock.jitter(1.0) < 0.3:
+                    await clean.seal(line.register(self.spec), "cleaner")
+                removed = await clean.clean_table(yard, _AT_ONCE, delete=True)
+                self.world.tally["deleted"] += removed.objects
+
+    async def refresher(self, process: Process) -> None:
+        """`watermark force-reset`."""
+        register = self.line(process).register(self.spec)
+        with suppress(Error):
+            await override.full_refresh(register, who="refresher")
+            self.world.tally["overrides"] += 1
+
+    async def marker(self, process: Process) -> None:
+        """`watermark set`, backwards, or `reset`."""
+        line = self.line(process)
+        made = override.edit("set-watermark", "marker")
+        stamps = sorted(row.stamp for row in self.source.rows.values())
+        place = int(clock.jitter(len(stamps) + 1))
+        at = Position(shown(stamps[place])) if place < len(stamps) else None
+
+        def change(state: commit.State) -> commit.State:
+            if state.position is None:
+                raise ConflictError("there is no watermark to go back from")
+            mode = Mode.MERGE if self.kind == "merge" else Mode.APPEND
+            consent = commit.Consent(replace_window=True)
+            return commit.with_watermark(state, at, made, mode=mode, consent=consent)
+
+        with suppress(Error):
+            await line.register(self.spec).change(change)
+            self.world.tally["overrides"] += 1
+
     async def writer(self) -> None:
         """Transactions that overlap, commit late, or never."""
         rng = self.world.rng
@@ -207,8 +261,9 @@ class Play:
         world = self.world
         self.start("daemon")
         self.start("daemon")
-        if world.chance(0.5):
-            world.later(world.rng.random() * 120.0, self.start, "loader")
+        for name, share in _VISITORS.items():
+            if world.chance(share) and (name != "marker" or self.kind in {"merge", "append"}):
+                world.later(world.rng.random() * 150.0, self.start, name)
         with suppress(TimeoutError):
             async with asyncio.timeout(STORM_SECONDS), asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.writer())
@@ -225,7 +280,7 @@ class Play:
         self.writing = False
         for process in list(world.processes):
             if not process.killed and world.chance(0.8):
-                self.loop.kill_process(process)
+                world.kill(process)
         for within in list(self.source.open):
             self.source.commit(within)
         process = world.process("daemon")

@@ -12,13 +12,25 @@ import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from s3rs_async.errors import ConfigError, UnavailableError, UnknownOutcomeError
-from s3rs_async.s3.object import BusyError, Entry, MissingError, StaleError, Stat, Stored
+from s3rs_async.s3.object import (
+    BusyError,
+    Entry,
+    MissingError,
+    OpenUpload,
+    Page,
+    StaleError,
+    Stat,
+    Stored,
+    Undeleted,
+)
 from tests.simulation.loop import PROCESS
 from tests.simulation.world import EPOCH, Fates, World
 
 BUCKET = "lake"
+PAGE = 7
 
 
 def _away() -> Exception:
@@ -57,13 +69,22 @@ class Thing:
     written: float
 
 
+@dataclass(eq=False, slots=True)
+class Parts:
+    """A multipart upload under way."""
+
+    key: str
+    begun: float
+    data: dict[int, bytes] = field(default_factory=dict)
+
+
 @dataclass(eq=False)
 class Disk:
     """The objects themselves and the open uploads; whoever holds it asks without a network."""
 
     world: World
     things: dict[str, Thing] = field(default_factory=dict)
-    uploads: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    uploads: dict[str, Parts] = field(default_factory=dict)
     author: str = ""
 
     def write(self, key: str, body: bytes, upload: str = "") -> str:
@@ -81,14 +102,27 @@ class Disk:
         self.author = author
         return self.write(key, body)
 
-    def delete(self, key: str) -> None:
-        self.things.pop(key, None)
-
-    def copy(self, source: str, key: str) -> str:
+    def copy(self, source: str, key: str, etag: str) -> str:
         there = self.things.get(source)
         if there is None:
             raise MissingError("no such object", where="s3")
+        if there.etag != etag:
+            raise StaleError("the object is not as it was read", where="s3")
         return self.write(key, there.body, there.upload)
+
+    def page(self, prefix: str, last: str) -> Page:
+        keys = sorted(key for key in self.things if key.startswith(prefix) and key > last)
+        found = [(key, self.things[key]) for key in keys[:PAGE]]
+        lines = [Entry(key, len(t.body), t.etag, moment(t.written)) for key, t in found]
+        return Page(tuple(lines), moment(self.world.loop.time()))
+
+    def open(self, prefix: str) -> list[OpenUpload]:
+        now = moment(self.world.loop.time())
+        return [
+            OpenUpload(each.key, stamp, moment(each.begun), now)
+            for stamp, each in self.uploads.items()
+            if each.key.startswith(prefix)
+        ]
 
 
 @dataclass(eq=False)
@@ -122,15 +156,29 @@ class Stage:
         )
 
     async def list(self, prefix: str) -> AsyncGenerator[Entry, None]:
-        def lines() -> list[Entry]:
-            return [
-                Entry(key, len(thing.body), thing.etag, _moment(thing.written))
-                for key, thing in sorted(self.disk.things.items())
-                if key.startswith(prefix)
-            ]
+        async for page in self.pages(prefix):
+            for entry in page.entries:
+                yield entry
 
-        for line in await self.world.ask(f"list {prefix}", lines, _READ):
+    async def pages(self, prefix: str) -> AsyncGenerator[Page, None]:
+        """A few keys an answer, so that things happen between the answers."""
+        last = ""
+        while True:
+            page = await self.world.ask(
+                f"list {last}", partial(self.disk.page, prefix, last), _READ
+            )
+            yield page
+            if len(page.entries) < PAGE:
+                return
+            last = page.entries[-1].key
+
+    async def open_uploads(self, prefix: str) -> AsyncGenerator[OpenUpload, None]:
+        found = await self.world.ask(f"uploads {prefix}", partial(self.disk.open, prefix), _READ)
+        for line in found:
             yield line
+
+    async def abort(self, key: str, upload_id: str) -> None:
+        await self.world.ask(f"abort {key}", lambda: self.disk.uploads.pop(upload_id, None), _WRITE)
 
     async def folders(self, prefix: str) -> AsyncIterator[str]:
         def names() -> list[str]:
@@ -141,14 +189,19 @@ class Stage:
             yield name
 
     async def clock(self) -> dt.datetime:
-        return await self.world.ask("clock", lambda: _moment(self.world.loop.time()), _READ)
+        return await self.world.ask("clock", lambda: moment(self.world.loop.time()), _READ)
 
-    async def delete(self, key: str) -> None:
-        await self.world.ask(f"delete {key}", lambda: self.disk.delete(key), _WRITE)
+    async def delete(self, keys: Sequence[str]) -> Sequence[Undeleted]:
+        def gone() -> Sequence[Undeleted]:
+            for key in keys:
+                self.disk.things.pop(key, None)
+            return []
 
-    async def copy(self, source: str, key: str) -> str:
+        return await self.world.ask(f"delete {' '.join(keys)}", gone, _WRITE)
+
+    async def copy(self, source: str, key: str, etag: str) -> str:
         return await self.world.ask(
-            f"copy {source} {key}", lambda: self.disk.copy(source, key), _WRITE
+            f"copy {source} {key}", partial(self.disk.copy, source, key, etag), _WRITE
         )
 
     @asynccontextmanager
@@ -171,12 +224,14 @@ class Upload:
     ended: bool = False
 
     def opened(self) -> None:
-        self.stage.disk.uploads[self.stamp] = {}
+        self.stage.disk.uploads[self.stamp] = Parts(self.key, self.stage.world.loop.time())
 
     async def part(self, number: int, data: bytes) -> None:
         parts = self.stage.disk.uploads
         await self.stage.world.ask(
-            f"part {self.key}", lambda: _open(parts, self.stamp).__setitem__(number, data), _WRITE
+            f"part {self.key}",
+            lambda: _open(parts, self.stamp).data.__setitem__(number, data),
+            _WRITE,
         )
 
     async def complete(self) -> str:
@@ -189,7 +244,7 @@ class Upload:
         if self.key in disk.things and disk.things[self.key].upload == self.stamp:
             return disk.things[self.key].etag
         parts = _open(disk.uploads, self.stamp)
-        body = b"".join(data for _, data in sorted(parts.items()))
+        body = b"".join(data for _, data in sorted(parts.data.items()))
         etag = disk.write(self.key, body, self.stamp)
         del disk.uploads[self.stamp]
         return etag
@@ -206,16 +261,11 @@ class Upload:
             return
 
 
-def _open(uploads: dict[str, dict[int, bytes]], stamp: str) -> dict[int, bytes]:
+def _open(uploads: dict[str, Parts], stamp: str) -> Parts:
     if stamp not in uploads:
         raise MissingError("no such upload", where="s3")
     return uploads[stamp]
 
 
-def _moment(seconds: float) -> dt.datetime:
+def moment(seconds: float) -> dt.datetime:
     return dt.datetime.fromtimestamp(EPOCH + seconds, dt.UTC).replace(microsecond=0)
-
-
-def keys_under(things: Sequence[str], prefix: str) -> list[str]:
-    """The keys that begin so, in order."""
-    return sorted(key for key in things if key.startswith(prefix))

@@ -157,3 +157,37 @@ def test_an_upload_that_is_left_leaves_nothing(ask: Ask) -> None:
         assert await store.get(f"{at}/a") is None
 
     ask(case)
+
+
+def test_what_was_deleted_is_gone_and_what_was_not_there_counts(ask: Ask) -> None:
+    async def case(store: Any, at: str) -> None:
+        await store.put(f"{at}/a", b"one")
+        await store.put(f"{at}/b", b"two")
+        assert list(await store.delete([f"{at}/a", f"{at}/c"])) == []
+        assert [line.key async for line in store.list(f"{at}/")] == [f"{at}/b"]
+
+    ask(case)
+
+
+def test_a_copy_is_made_of_what_is_there(ask: Ask) -> None:
+    async def case(store: Any, at: str) -> None:
+        new = await store.put(f"{at}/a", b"two")
+        await store.copy(f"{at}/a", f"{at}/b", new)
+        assert (await store.get(f"{at}/b")).body == b"two"
+        with pytest.raises(MissingError):
+            await store.copy(f"{at}/c", f"{at}/b", new)
+
+    ask(case)
+
+
+def test_open_uploads_are_told_until_they_are_aborted(ask: Ask) -> None:
+    async def case(store: Any, at: str) -> None:
+        async with store.upload(f"{at}/a") as upload:
+            await upload.part(1, b"one")
+            [left] = [line async for line in store.open_uploads(f"{at}/")]
+            assert left.key == f"{at}/a"
+            await store.abort(left.key, left.upload_id)
+            assert [line async for line in store.open_uploads(f"{at}/")] == []
+            await store.abort(left.key, left.upload_id)
+
+    ask(case)
