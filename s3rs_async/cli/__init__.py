@@ -18,6 +18,7 @@ from .check import config, doctor
 from .daemon import daemon
 from .output import complain, tell
 from .private import demo, sandbox
+from .s3clean import s3clean
 from .status import status, watermark
 from .sync import sync
 
@@ -48,7 +49,7 @@ def cli() -> None:
     """Bring MySQL tables to Redshift by way of parquet on S3, exactly once in effect."""
 
 
-for command in (sync, daemon, status, watermark, config, doctor, sandbox, demo):
+for command in (sync, daemon, status, watermark, s3clean, config, doctor, sandbox, demo):
     cli.add_command(command)
 
 
