@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import getpass
+import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -51,7 +54,8 @@ class Ask:
     """What the command line asks for: tables (`schema.table` or `source:schema.table`), stages.
 
     With a pipeline, its tables or those of them that are named; `memory` is in bytes, for the rows
-    under way of at most `parallel` tables. `wait`, `steal` and `adopt`: see `sync.Request`.
+    under way of at most `parallel` tables. `wait`, `steal` and `adopt`: see `sync.Request`;
+    with `full_refresh` the target is replaced from the beginning.
     """
 
     tables: tuple[str, ...] = ()
@@ -66,6 +70,7 @@ class Ask:
     wait: float = 0.0
     steal: bool = False
     adopt: bool = False
+    full_refresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +193,15 @@ async def preview(connections: Connections, ask: Ask) -> list[Preview]:
         return [await preview_table(line, spec) for spec in job.specs]
 
 
+def who() -> str:
+    """The person who runs us, as an edit by hand names them."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's number without a name
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
+
+
 def _request(ask: Ask, spec: TableSpec) -> Request:
     return Request(
         spec,
@@ -197,6 +211,7 @@ def _request(ask: Ask, spec: TableSpec) -> Request:
         wait=ask.wait,
         steal=ask.steal,
         adopt=ask.adopt,
+        refresh_by=who() if ask.full_refresh else None,
     )
 
 

@@ -10,10 +10,10 @@ more batches; and then the source's clock, by which the bound is told.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
-from . import commit
+from . import commit, override
 from .commit import LedgerHead, State, Step, next_step
 from .errors import ConfigError
 from .extract import Extraction, MovedError, extract
@@ -37,7 +37,7 @@ class Request:
 
     `wait` are the seconds for which another process that extracts the table is waited for; with
     `steal` the table is taken from it. With `adopt` the first load may go into a target that has
-    rows which no ledger knows.
+    rows which no ledger knows. `refresh_by` is who wants the target replaced from the beginning.
 
     Between the passes of one process are kept: `plan`, which need not be made again as long as the
     table is as it was, and `suspicion` of a holder, for which a pass then does not wait.
@@ -52,6 +52,7 @@ class Request:
     wait: float = 0.0
     steal: bool = False
     adopt: bool = False
+    refresh_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,8 @@ class _Table:
     async def run(self) -> Passed:
         """Step after step until there is none, or until we are told to stop."""
         base = await self._read()
+        if self.request.refresh_by is not None:
+            base = await override.full_refresh(self.register, who=self.request.refresh_by)
         if self.request.load and base is not None and base.state.pending:
             self.head = await self.loading.head()
         while (step := self._next(base)) is not None:
@@ -112,6 +115,8 @@ class _Table:
             base = await self.register.read()
         if base is not None:
             commit.check_going(base.state)
+            adopt = self.request.adopt or commit.adopts(base.state)
+            self.loading = replace(self.loading, adopt=adopt)
         return base
 
     def _next(self, base: Versioned | None) -> Step | None:
@@ -205,7 +210,11 @@ class _Table:
             return
         async with self.line.target.session() as session:
             head = await ledger.ready(
-                session, plan.target, pipeline=self.line.pipeline, source=str(plan.source)
+                session,
+                plan.target,
+                pipeline=self.line.pipeline,
+                source=str(plan.source),
+                adopt=self.loading.adopt,
             )
             await self.loading.check_columns(session, plan.columns)
             held = head.rows_total if head is not None else 0

@@ -39,6 +39,7 @@ _LEAVE_OUT = "leave one of them out"
     help="Wait for a process that has the table: so long, or until it is done.",
 )
 @click.option("--steal", is_flag=True, help="Take the table from a process that has it.")
+@click.option("--full-refresh", is_flag=True, help="Read all of it again and replace the target.")
 @click.option("--adopt", is_flag=True, help="Load into a target whose rows no ledger knows.")
 @click.option("--limit", type=click.IntRange(1), help="Read at most this many rows of each table.")
 @options.side_by_side
@@ -59,6 +60,7 @@ def sync(  # noqa: D103 - its help is below, for the terminal
     redshift_only: bool,
     wait: float,
     steal: bool,
+    full_refresh: bool,
     adopt: bool,
     limit: int | None,
     parallel: int,
@@ -88,6 +90,7 @@ def sync(  # noqa: D103 - its help is below, for the terminal
         memory=max_memory,
         wait=wait,
         steal=steal,
+        full_refresh=full_refresh,
         adopt=adopt,
     )
     json_output = "-" if output == "json" else json_output
@@ -117,6 +120,9 @@ _CONTRADICTIONS = (
     ("wait", "steal", "exclude each other"),
     ("redshift_only", "wait", "exclude each other: a load waits for nobody"),
     ("redshift_only", "steal", "exclude each other: a load takes no table from anybody"),
+    ("redshift_only", "full_refresh", "exclude each other: all rows are read again"),
+    ("limit", "full_refresh", "exclude each other: a part would replace the whole"),
+    ("dry_run", "full_refresh", "exclude each other: the one writes nothing, the other does"),
     ("backup_only", "adopt", "exclude each other: nothing is loaded"),
 )
 

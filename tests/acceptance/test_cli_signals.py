@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import pymysql
 import pytest
 
 from tests.acceptance.cli import Asked, Cli, Relay, cli, make_notes
@@ -68,6 +69,30 @@ def test_the_first_signal_finishes_the_step_in_hand_and_a_second_process_is_told
     assert "notes" not in cli.tables()
     assert "0 rows read, 3 loaded, target holds 3" in cli.sync("notes").does().out
     cli.is_equal("notes")
+
+
+def test_a_signal_ends_the_waiting_for_a_transaction_that_is_open(cli: Cli) -> None:
+    make_notes(cli)
+    server = cli.box.mysql
+    with (
+        pymysql.connect(
+            host=server.host,
+            port=server.port,
+            user=server.user,
+            password=server.password,
+            database=cli.database,
+        ) as writer,
+        writer.cursor() as open_one,
+    ):
+        open_one.execute("INSERT INTO notes (note) VALUES ('not yet')")
+        waiting = cli.start("sync", "-t", f"{cli.database}.notes")
+        time.sleep(6)
+        assert waiting.poll() is None, "the bound waits for what is open"
+        waiting.send_signal(signal.SIGTERM)
+        ended = cli.ended(waiting, timeout=10)
+        writer.rollback()
+    assert ended.code == 143, ended.err
+    assert not cli.objects()
 
 
 @pytest.mark.parametrize("table", ["notes"])

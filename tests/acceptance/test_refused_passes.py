@@ -108,6 +108,18 @@ def test_a_source_whose_clock_went_back_is_refused_until_somebody_says_from_wher
     assert read_state(cli, "notes").backup_strategy == "sequential"
 
 
+def test_a_target_with_rows_of_nobody_s_is_refused_until_it_is_adopted(cli: Cli) -> None:
+    make_notes(cli)
+    cli.redshift(
+        f"CREATE TABLE {cli.schema}.notes (id INT NOT NULL, note VARCHAR(160), changed TIMESTAMP)"
+    )
+    cli.redshift(f"INSERT INTO {cli.schema}.notes VALUES (2, 'older', '2020-01-01')")
+    cli.sync("notes").fails(3, "--adopt")
+    assert cli.objects() == {}
+    cli.sync("notes", "--adopt").does()
+    cli.is_equal("notes")
+
+
 def test_an_idle_sync_is_one_get_at_s3_and_asks_redshift_nothing(cli: Cli) -> None:
     make_notes(cli)
     with Gate(cli.box.s3.url) as gate:
