@@ -15,7 +15,7 @@ correct:
     if
     :: corrected
     :: else -> corrected = 1;
-#if SETWM == 2
+#ifdef WINDOWS
        if :: gone = 1 :: true fi
 #endif
     fi;
@@ -40,7 +40,7 @@ set:
 #ifndef NOBUMP
     N.epoch = L.epoch + 1;                                                          /* fences the attempt that is under way */
 #endif
-#if SETWM == 2 && !defined(NOWINDOW)
+#if defined(WINDOWS) && !defined(NOWINDOW)
 #ifdef WINLOST
     N.win = L.wm;                                                                   /* naive: the second override forgets the first's window */
 #else
@@ -64,7 +64,7 @@ done:
 
 #ifdef REPLAY
 #define REPN 2                         /* how many batches a replay takes at most */
-#if REPLAY == 2 && !defined(OLDGEN)
+#if REPLAY == 2
 #define NEWGEN 1
 #else
 #define NEWGEN 0
@@ -76,7 +76,7 @@ inline copied(LG, LS, LW) {
   b_lo[c] = b_lo[w[i]]; b_hi[c] = b_hi[w[i]]; b_v[c] = b_v[w[i]]; b_file[c] = 1; b_ep[c] = myep;
   b_par[c] = last; b_gen[c] = LG + NEWGEN; b_seq[c] = LS;
   b_rep[c] = (b_rep[w[i]] || (REPLAY == 2 && i == n - 1));
-#if defined(APPEND) && !defined(APPENDAGAIN)
+#if defined(WINDOWS) && !defined(APPENDAGAIN)
   b_win[c] = !b_rep[c];
 #endif
 #ifdef POSKEEP
@@ -169,11 +169,11 @@ enter:
   :: res != OK ->
      atomic { cp(L, S);
        if
-       :: L.last == b_par[e[n - 1]] && L.seq + 1 == b_seq[e[n - 1]] && L.np + n <= MAXP && !L.rep
-#ifndef NOCLAIM
-          && L.epoch == myep
+#ifdef NOCLAIM
+       :: L.last == b_par[e[n - 1]] && L.seq + 1 == b_seq[e[n - 1]] && L.np + n <= MAXP && !L.rep -> goto enter
+#else
+       :: L.epoch == myep && L.last == b_par[e[n - 1]] && L.seq + 1 == b_seq[e[n - 1]] && L.np + n <= MAXP && !L.rep -> goto enter
 #endif
-          -> goto enter
        :: else
        fi }
   :: else

@@ -21,8 +21,8 @@
  *   no process hangs (invalid end state)
  *
  * Parts (-D)      CLI_LOAD | CLI_RESET, GC, ROLLBACK, NEWCLUSTER, REBASE, MULTI, BARRIER,
- *                 ONE (one daemon, not two), SETWM=1 (merge target) | 2 (append target), SKIP, OVERRIDES=n, REPLAY=1 (same
- *                 ledger) | 2 (new generation), TWO (a second pipeline feeds the same target)
+ *                 ONE (one daemon, not two), SETWM, SKIP, OVERRIDES=n, REPLAY=1 (same ledger) | 2 (new
+ *                 generation), MERGE (a merge target; else append), TWO (pipelines on one target)
  * Naive variants  are -D too; configurations.py says what each gets wrong.
  */
 #ifndef NROWS
@@ -51,8 +51,8 @@
 #if defined(SETWM) || defined(REPLAY)
 #define VERSIONS         /* rows are read again: by merge, or by replacing a window */
 #endif
-#if !defined(SETWM) || SETWM == 2
-#define APPEND
+#if defined(VERSIONS) && !defined(MERGE)
+#define WINDOWS          /* an append target: what is read again replaces what it was */
 #endif
 #if defined(ROLLBACK) || defined(NEWCLUSTER)
 #define TAMPERED         /* an operator may bring state and ledger apart: "diverged" has a meaning */

@@ -5,8 +5,10 @@
 
 typedef St {
   byte ver; byte epoch; byte gen; byte wm; byte last; byte seq; bit rep; byte np; byte p[MAXP];
-#ifdef SETWM
+#ifdef WINDOWS
   byte win;              /* replace_window.hi: up to there an append target already has rows */
+#endif
+#ifdef SETWM
   byte sk;               /* audit: rows that were skipped on purpose, a bit each */
   byte aud;              /* audit: rows that were asked for again after the source was corrected */
   byte ovr;              /* audit: how many overrides */
@@ -38,8 +40,11 @@ inline cp(AA, ZZ) {
 #if MAXP > 2
   AA.p[2] = ZZ.p[2]; AA.p[3] = ZZ.p[3];
 #endif
+#ifdef WINDOWS
+  AA.win = ZZ.win;
+#endif
 #ifdef SETWM
-  AA.win = ZZ.win; AA.sk = ZZ.sk; AA.aud = ZZ.aud; AA.ovr = ZZ.ovr;
+  AA.sk = ZZ.sk; AA.aud = ZZ.aud; AA.ovr = ZZ.ovr;
 #endif
 }
 
@@ -53,8 +58,11 @@ inline no_pending(CC) {
 inline clr(CC) {
   CC.ver = 0; CC.epoch = 0; CC.gen = 0; CC.wm = 0; CC.last = 0; CC.seq = 0; CC.rep = 0;
   no_pending(CC);
+#ifdef WINDOWS
+  CC.win = 0;
+#endif
 #ifdef SETWM
-  CC.win = 0; CC.sk = 0; CC.aud = 0; CC.ovr = 0;
+  CC.sk = 0; CC.aud = 0; CC.ovr = 0;
 #endif
 }
 

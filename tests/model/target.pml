@@ -49,10 +49,10 @@ inline rows_of(LB) {
         if :: b_win[LB] -> cov = cov & ~(1 << hj) :: else fi;
         if
         :: IN(LB, hj) ->
-#ifdef APPEND
-           cnt[hj]++;
-#else
+#ifdef MERGE
            cnt[hj] = 1;
+#else
+           cnt[hj]++;
 #endif
            tv[hj] = b_v[LB]; cov = cov | (1 << hj)
         :: else

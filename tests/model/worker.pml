@@ -24,8 +24,12 @@ inline reconciled(RN, RL) {
   cp(RN, RL); no_pending(RN);
   RN.wm = l_hi; RN.last = l_last; RN.seq = l_seq; RN.gen = l_gen; RN.rep = 0; RN.epoch = RL.epoch + 1;
 #ifdef SETWM
-  RN.aud = 0; RN.sk = 0; RN.win = 0; RN.ovr = RL.ovr + 1;
-#if SETWM == 2 && !defined(HEADONLY)
+  RN.aud = 0; RN.sk = 0; RN.ovr = RL.ovr + 1;
+#endif
+#ifdef WINDOWS
+#ifdef HEADONLY
+  RN.win = 0;                          /* naive: the head's row alone says what is loaded */
+#else
   RN.win = (l_max > l_hi -> l_max : 0);
 #endif
 #endif
@@ -63,8 +67,11 @@ claim:
   :: reset && !did ->
      atomic { cp(L, S); if :: L.epoch != myep -> goto claim :: else fi;
        cp(N, L); N.wm = 0; no_pending(N); N.gen = L.gen + 1;
+#ifdef WINDOWS
+       N.win = 0;
+#endif
 #ifdef SETWM
-       N.win = 0; N.sk = 0; N.aud = 0;
+       N.sk = 0; N.aud = 0;
 #endif
 #ifdef RESETOUT
        N.rep = 0
@@ -101,9 +108,12 @@ loop:
        fi;
 #ifdef VERSIONS
        b_pos[b] = b_hi[b];
-#ifdef SETWM
-       b_v[b] = corrected; b_win[b] = (L.wm < L.win && !L.rep);
 #endif
+#ifdef SETWM
+       b_v[b] = corrected;
+#endif
+#ifdef WINDOWS
+       b_win[b] = (L.wm < L.win && !L.rep);
 #endif
        goto commit
     :: L.np > 0 -> goto load
@@ -115,7 +125,7 @@ loop:
 commit:                                                                            /* X8 */
   CRASHABLE;
   atomic { cp(N, L); N.wm = b_hi[b]; N.last = b; N.seq = b_seq[b]; N.rep = 0; N.p[N.np] = b; N.np = N.np + 1;
-#ifdef SETWM
+#ifdef WINDOWS
     if :: N.wm >= N.win -> N.win = 0 :: else fi
 #endif
   }
@@ -130,8 +140,8 @@ again:
   :: res != OK ->
      atomic { cp(L, S);
        if
-       :: L.epoch == myep && L.last == b_par[b] && L.gen == b_gen[b] && L.seq + 1 == b_seq[b] && L.rep == b_rep[b]
-          && L.np < 2 && b_hi[b] > L.wm -> goto commit
+       :: L.epoch == myep && L.last == b_par[b] && L.gen == b_gen[b] && L.seq + 1 == b_seq[b] && L.rep == b_rep[b] &&
+          L.np < 2 && b_hi[b] > L.wm -> goto commit
        :: else
        fi }
   :: else

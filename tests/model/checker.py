@@ -1,0 +1,127 @@
+"""One configuration of the model through spin, gcc and pan, to a verdict that cannot flatter.
+
+`CAUGHT` is a violated assertion or a process that hangs, and nothing else. `SAFE` is a search of
+the whole state space without either. All that lies between, such as memory or time that ran out, a
+depth that was too small or a compiler that failed, is `UNDECIDED`, which no test expects.
+"""
+
+from __future__ import annotations
+
+import re
+import resource
+import shutil
+import subprocess
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.model.configurations import Configuration
+
+MODEL = Path(__file__).with_name("s3rs.pml")
+TOOLS = ("spin", "gcc")
+MEGABYTES = 3000
+"""What one search may use, so that two at a time fit a small machine."""
+DEPTH = 200_000
+_BUILD = ("-w", "-DSAFETY", "-DCOLLAPSE", "-DVECTORSZ=4096", f"-DMEMLIM={MEGABYTES}")
+
+_STORED = re.compile(r"^ *(\S+) states, stored", re.MULTILINE)
+_ERRORS = re.compile(r"errors: (\d+)")
+_BROKEN = re.compile(r"^pan:\d+: (assertion violated .*|invalid end state .*)$", re.MULTILINE)
+_CUT = re.compile(
+    r"max search depth too small|out of memory|reached -DMEMLIM|Search not completed"
+    r"|interrupted|VECTORSZ is too small"
+)
+
+
+class Verdict(StrEnum):
+    """What a search has shown."""
+
+    SAFE = "safe"
+    CAUGHT = "caught"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A search's verdict, what it rests on, and its size; seconds are of the processor."""
+
+    verdict: Verdict
+    reason: str
+    states: int
+    seconds: float
+    build_seconds: float
+    megabytes: int
+
+
+def need_tools(path: str | None = None) -> None:
+    """Fail where spin or a C compiler is missing: a proof not run is not a proof that passed."""
+    missing = [tool for tool in TOOLS if shutil.which(tool, path=path) is None]
+    if missing:
+        pytest.fail(
+            f"not found: {', '.join(missing)}; run once:  apt-get install spin gcc libc6-dev",
+            pytrace=False,
+        )
+
+
+def judged(said: str, code: int | None) -> tuple[Verdict, str]:
+    """The verdict on what pan has said; `code` None: it was stopped when its time was up."""
+    broken = _BROKEN.search(said)
+    if broken:
+        return Verdict.CAUGHT, broken[1]
+    cut = _CUT.search(said)
+    if code is None:
+        return Verdict.UNDECIDED, "its time was up"
+    if cut:
+        return Verdict.UNDECIDED, cut[0]
+    errors = _ERRORS.search(said)
+    if code == 0 and errors and errors[1] == "0":
+        return Verdict.SAFE, "whole state space"
+    return Verdict.UNDECIDED, said[-2000:]
+
+
+def check(configuration: Configuration, folder: Path) -> Outcome:
+    """Build the configuration's checker in the folder and let it search."""
+    flags = [f"-D{flag}" for flag in configuration.flags]
+    started = _children()
+    for command in (
+        ["spin", "-a", *flags, str(MODEL)],
+        ["gcc", "-O2" if configuration.thorough else "-O0", *_BUILD, "-o", "pan", "pan.c"],
+    ):
+        made = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if made.returncode:
+            said = (made.stdout + made.stderr)[-2000:]
+            return Outcome(Verdict.UNDECIDED, f"{command[0]}: {said}", 0, 0, 0, 0)
+    built = _children()
+    said, code = _search(folder, configuration.limit)
+    verdict, reason = judged(said, code)
+    stored = _STORED.search(said)
+    used = re.search(r"([\d.]+)\s+total actual memory usage", said)
+    return Outcome(
+        verdict,
+        reason,
+        int(float(stored[1])) if stored else 0,
+        _children() - built,
+        built - started,
+        int(float(used[1])) if used else 0,
+    )
+
+
+def _search(folder: Path, limit: float) -> tuple[str, int | None]:
+    command = ["./pan", f"-m{DEPTH}"]
+    try:
+        ran = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=limit, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        said = error.stdout or b""
+        return said.decode() if isinstance(said, bytes) else said, None
+    return ran.stdout + ran.stderr, ran.returncode
+
+
+def _children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
