@@ -113,7 +113,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """What a real cluster answered, where one was asked, and what the crash matrix came to."""
+    """What suites have come to: a real cluster, the crash matrix, the model; where they ran."""
     ended = [each for some in terminalreporter.stats.values() for each in some]
     calls = [each for each in ended if getattr(each, "when", None) == "call"]
     told = [pair for each in calls for pair in each.user_properties]
@@ -127,6 +127,11 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
         terminalreporter.section("the crash matrix")
         terminalreporter.write_line(figures.report(figures.read(told)))
+    if "model" in {name for name, _ in told}:
+        from tests.model import figures as searches
+
+        terminalreporter.section("the protocol's model")
+        terminalreporter.write_line(searches.report(searches.read(told)))
 
 
 @pytest.fixture(autouse=True)
