@@ -119,14 +119,20 @@ class Table:
 
     def begin(self, *options: str, environment: dict[str, str] | None = None) -> Call:
         """Begin a sync of it."""
-        return self.run("sync", *options, environment=environment)
+        return self._run("sync", *options, environment=environment)
 
-    def run(self, command: str, *options: str, environment: dict[str, str] | None = None) -> Call:
-        """Begin any command for its pipeline."""
+    def clean(self, environment: dict[str, str] | None = None) -> Call:
+        """Begin to collect all that no one can commit any more, as if all that runs were dead."""
+        options = ("-t", self.name, "--grace", "0s", "--seal", "--force")
+        return self._run("s3clean", "clean", *options, environment=environment)
+
+    def orphans(self) -> Call:
+        """Begin to look for what could be collected."""
+        return self._run("s3clean", "orphans", "-t", self.name, "--grace", "0s")
+
+    def _run(self, *words: str, environment: dict[str, str] | None = None) -> Call:
         together = {**self.environment, **(environment or {})}
-        return self.town.commands.begin(
-            command, *options, "-p", self.pipeline, environment=together
-        )
+        return self.town.commands.begin(*words, "-p", self.pipeline, environment=together)
 
     async def synced(self, *options: str) -> Call:
         """A sync of it, which must come through."""
