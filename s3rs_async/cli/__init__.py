@@ -15,6 +15,7 @@ import click
 from .. import __version__
 from ..errors import ConfigError, Error, ExitCode
 from .check import config, doctor
+from .counts import counts
 from .daemon import daemon
 from .output import complain, tell
 from .private import demo, sandbox
@@ -49,7 +50,7 @@ def cli() -> None:
     """Bring MySQL tables to Redshift by way of parquet on S3, exactly once in effect."""
 
 
-for command in (sync, daemon, status, watermark, s3clean, config, doctor, sandbox, demo):
+for command in (sync, daemon, status, watermark, counts, s3clean, config, doctor, sandbox, demo):
     cli.add_command(command)
 
 

@@ -77,7 +77,7 @@ class RowCounts:
 
     @property
     def counted(self) -> int:
-        """The rows that the table counts as loaded: the ledger's, moved by what was told by hand."""
+        """The rows that count as loaded: the ledger's, moved by what was told by hand."""
         if self.override is None:
             return self.loaded
         told = sum(each.rows for each in self.override.sessions)
