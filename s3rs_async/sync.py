@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 
-from . import commit, override
+from . import commit, override, replay
 from .commit import LedgerHead, State, Step, next_step
 from .errors import ConfigError
 from .extract import Extraction, MovedError, extract
@@ -85,6 +85,7 @@ class _Table:
         self.head: LedgerHead | None = None
         self.plan = request.plan
         self.to_extract = request.extract
+        self.to_replay = request.load and not request.extract
         self.rivals = Rivals(
             line.stage,
             line.prefix,
@@ -121,7 +122,13 @@ class _Table:
 
     def _next(self, base: Versioned | None) -> Step | None:
         state = base.state if base is not None else self.register.birth
-        step = next_step(state, self.head, extract=self.to_extract, load=self.request.load)
+        step = next_step(
+            state,
+            self.head,
+            extract=self.to_extract,
+            load=self.request.load,
+            replay=self.to_replay,
+        )
         return step if step is Step.SETTLE or not self.line.stop.is_set() else None
 
     async def _take(self, step: Step, base: Versioned | None) -> bool:
@@ -129,6 +136,10 @@ class _Table:
         if step is Step.EXTRACT:
             self.to_extract = False
             return await self._extract(base)
+        if step is Step.REPLAY:
+            self.to_replay = False
+            with self.meter.timed("replay"):
+                return await replay.replay(self.line, self.spec, self.register, self.meter)
         if step is Step.LOAD and base is not None:
             with self.meter.timed("load"):
                 self.head = await self.loading.load_pending(base, self.register)

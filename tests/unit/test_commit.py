@@ -172,6 +172,32 @@ def test_a_pass_does_only_what_it_may() -> None:
     assert next_step(STATE, HEAD, extract=False, load=True) is None
 
 
+BY_HAND = replace(settled(AFTER, HEAD, "now"), backup_strategy="manual_cli")
+WAITING = replace(BOTH, loaded=BY_HAND.loaded, pending=BOTH.pending[1:])
+
+
+@pytest.mark.parametrize(
+    ("state", "head", "step"),
+    [
+        (BY_HAND, None, Step.REPLAY),
+        (BY_HAND, HEAD, Step.REPLAY),
+        (replace(BY_HAND, backup_strategy="sequential"), None, None),
+        (replace(STATE, backup_strategy="manual_cli"), HEAD, Step.REPLAY),
+        (replace(WAITING, backup_strategy="manual_cli"), HEAD, Step.LOAD),
+        (replace(WAITING, backup_strategy="manual_cli"), None, Step.REPLAY),
+        (replace(AFTER, backup_strategy="manual_cli"), None, Step.LOAD),
+        (WAITING, None, Step.LOAD),
+    ],
+)
+def test_what_is_in_s3_is_loaded_once_more_after_what_waits_and_only_by_hand(
+    state: State, head: LedgerHead | None, step: Step | None
+) -> None:
+    assert next_step(state, head, extract=False, load=True, replay=True) is step
+    ordinary = next_step(state, head, extract=False, load=True)
+    assert ordinary in {None, Step.LOAD}
+    assert next_step(state, head, extract=False, load=False, replay=True) is None
+
+
 @pytest.mark.parametrize(
     ("before", "after", "moved"),
     [
