@@ -194,3 +194,17 @@ def test_a_claim_s_ttl_is_a_number_of_seconds(tmp_path: Path, ttl: object) -> No
         load_connections(written(tmp_path, "s3.claim_ttl", ttl), {})
     assert load_connections(written(tmp_path, "s3.claim_ttl", 2), {}).s3.claim_ttl == 2
     assert load_connections(written(tmp_path), {}).s3.claim_ttl == 30
+
+
+@pytest.mark.parametrize("key", ["ghost_timeout", "load_timeout"])
+@pytest.mark.parametrize("seconds", [0, 0.5, -1, 1e9, "soon", "inf"])
+def test_how_long_a_load_may_take_is_bounded(tmp_path: Path, key: str, seconds: object) -> None:
+    with pytest.raises(ConfigError, match=key):
+        load_connections(written(tmp_path, f"targets.dwh.{key}", seconds), {})
+
+
+def test_a_load_waits_ten_minutes_and_takes_four_hours_unless_told(tmp_path: Path) -> None:
+    usual = load_connections(written(tmp_path), {}).targets["dwh"]
+    assert (usual.ghost_timeout, usual.load_timeout) == (600, 14_400)
+    told = load_connections(written(tmp_path, "targets.dwh.ghost_timeout", 5), {}).targets["dwh"]
+    assert (told.ghost_timeout, told.load_timeout) == (5, 14_400)
