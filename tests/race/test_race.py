@@ -4,12 +4,13 @@ When all is quiet again one plain sync must bring both ends to the same rows, ea
 every ledger's chain whole and no claim held: so nothing was lost and nothing doubled, whoever died
 when. Then, in still weather, it is measured how long a table stays without a holder.
 
-    ./dev test -m race -n0 -s       ten minutes of storm; prints the figures
+    ./dev test -m race -n0 -s       ten minutes of storm, or TEST_RACE_SECONDS; prints the figures
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,7 +41,7 @@ class Extent:
 
 
 SHORT = Extent(storm=28, rows=200, successions=1)
-LONG = Extent(storm=600, rows=1000, successions=12)
+LONG = Extent(storm=float(os.environ.get("TEST_RACE_SECONDS") or 600), rows=1000, successions=10)
 
 
 @pytest.mark.timeout(240)
@@ -50,7 +51,7 @@ async def test_a_short_storm_loses_and_doubles_nothing(box: Box) -> None:
 
 
 @pytest.mark.race
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(LONG.storm + 600)
 async def test_a_long_storm_loses_and_doubles_nothing(box: Box) -> None:
     with track_in(box, LONG.rows) as track:
         await _race(track, LONG, seed=secrets.randbelow(10**6))
