@@ -54,13 +54,18 @@ class Standing:
         return {
             **told,
             "status": _word(state, self.holder),
+            "mysql_status": _mysql_word(state, self.holder),
+            "redshift_status": _redshift_word(state),
             "target": state.target,
             "watermark": state.position.cursor if state.position is not None else None,
             "position": pack(state.position),
             "last_mysql_data_timestamp": state.last_mysql_data_timestamp,
             "last_mysql_extraction_time": state.last_mysql_extraction_time,
             "rows_extracted": state.rows.extracted,
+            "backup_strategy": state.backup_strategy,
+            "replace_window": pack(state.replace_window),
             "rows_loaded": state.rows.loaded,
+            "rows_counted": state.rows.counted,
             "pending_batches": len(state.pending),
             "pending_rows": sum(batch.rows for batch in state.pending),
             "last_loaded_at": state.loaded.at if state.loaded is not None else None,
@@ -96,6 +101,47 @@ async def standing(
     async with open_store(connections.s3) as store:
         layout = Layout(connections.s3.prefix, pipeline, source, table)
         return (await _read(store, [layout]))[0]
+
+
+async def files(
+    connections: Connections, pipeline: str, source: str, table: TableName
+) -> list[dict[str, object]]:
+    """The parts of the batches that wait, and of the one that was loaded last."""
+    layout = Layout(connections.s3.prefix, pipeline, source, table)
+    async with open_store(connections.s3) as store:
+        found = (await _read(store, [layout]))[0]
+        if found.state is None:
+            return []
+        waiting = {each.batch for each in found.state.pending}
+        last = found.state.loaded.batch if found.state.loaded is not None else ""
+        return [
+            {"batch": key.attempt.batch, "status": status, "key": entry.key, "bytes": entry.size}
+            async for entry in store.list(layout.data)
+            if (key := layout.parse(entry.key)) is not None
+            and key.part is not None
+            and (status := _file_word(key.attempt.batch, waiting, last))
+        ]
+
+
+async def documents(
+    connections: Connections, wanted: Standing | None = None
+) -> list[tuple[Layout, bytes]]:
+    """Every state under the prefix, or that of one table, as it lies there, checked."""
+    found = await standings(connections) if wanted is None else [wanted]
+    for each in found:
+        if each.error is not None:
+            raise each.error
+    layouts = [
+        Layout(connections.s3.prefix, each.pipeline, each.source, TableName.parse(each.table))
+        for each in found
+    ]
+    async with open_store(connections.s3) as store:
+        bodies = await _bodies(store, [layout.state for layout in layouts])
+    return [(at, body) for at, body in zip(layouts, bodies, strict=True) if body is not None]
+
+
+def _file_word(batch: str, waiting: set[str], last: str) -> str:
+    return "waiting" if batch in waiting else "loaded" if batch == last else ""
 
 
 async def _read(store: Store, layouts: Sequence[Layout]) -> list[Standing]:
@@ -171,6 +217,25 @@ def _word(state: State, holder: str | None) -> str:
     if holder is not None:
         return "extracting"
     return "loading" if state.pending else "failed" if state.last_failure else "loaded"
+
+
+def _mysql_word(state: State, holder: str | None) -> str:
+    """How far extraction is, as v1 called it; derived, so it cannot disagree with the rest."""
+    if state.stop is not None:
+        return "failed"
+    if holder is not None:
+        return "running"
+    if state.last_failure is not None:
+        return "failed"
+    return "success" if state.last_batch else "pending"
+
+
+def _redshift_word(state: State) -> str:
+    if state.stop is not None:
+        return "failed"
+    if state.pending or not state.last_batch:
+        return "failed" if state.pending and state.last_failure is not None else "pending"
+    return "success"
 
 
 def _holder(state: State) -> str | None:

@@ -20,8 +20,9 @@ from .daemon import daemon
 from .output import complain, tell
 from .private import demo, sandbox
 from .s3clean import s3clean
-from .status import status, watermark
+from .status import status
 from .sync import sync
+from .watermark import watermark
 
 __all__ = ["cli", "run"]
 
