@@ -14,14 +14,14 @@ from tests.model.checker import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Parts and sizes of the model as `-D` flags; `limit` is in seconds of the wall clock."""
+    """Parts and sizes of the model as `-D` flags; `limit` is in seconds of the processor."""
 
     name: str
     flags: tuple[str, ...]
     expected: Verdict = Verdict.SAFE
     short: bool = False
     thorough: bool = False
-    limit: float = 240.0
+    limit: int = 120
 
     def __str__(self) -> str:
         return self.name

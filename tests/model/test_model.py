@@ -59,13 +59,14 @@ def test_a_missing_tool_fails_and_says_what_to_install(tmp_path: Path) -> None:
         ("pan: out of memory\n" + _FULL.format(0), 0),
         ("pan: reached -DMEMLIM bound\nWarning: Search not completed\n" + _FULL.format(0), 1),
         ("Warning: Search not completed\n" + _FULL.format(0), 0),
-        (_FULL.format(0), None),
+        (_FULL.format(0), -24),
+        ("Interrupted\n" + _FULL.format(0), 0),
         (_FULL.format(0), 139),
         (_FULL.format(1), 0),
         ("", 0),
     ],
 )
-def test_a_search_that_did_not_end_shows_nothing(said: str, code: int | None) -> None:
+def test_a_search_that_did_not_end_shows_nothing(said: str, code: int) -> None:
     assert checker.judged(said, code)[0] is Verdict.UNDECIDED
 
 
