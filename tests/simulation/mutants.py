@@ -31,7 +31,7 @@ class Mutant:
 
 _REGISTER, _EXTRACT = "s3/register.py", "extract.py"
 _LOADER, _LEDGER, _RULING = "redshift/loader.py", "redshift/ledger.py", "commit/ledger.py"
-_COMMITTED = "commit/extraction.py"
+_COMMITTED, _CLEAN = "commit/extraction.py", "commit/clean.py"
 
 _PUT = "return await self._store.put_if(self._layout.state, body, etag)\n"
 _UNRESOLVED = Edit(  # whatever is not a plain yes counts as a no, and nobody looks
@@ -107,6 +107,56 @@ MUTANTS: dict[str, Mutant] = {
     "RECHECKCUR": Mutant(
         "after a lost answer only the newest batch is looked at, and own files deleted",
         (_UNRESOLVED, Edit(_EXTRACT, _COMMIT, _TIDY.format(check=_RECHECK))),
+    ),
+    "NAIVEGC": Mutant(
+        "s3clean deletes whatever the state does not name",
+        (
+            Edit(
+                _CLEAN,
+                "    if epoch >= state.epoch:\n        return Reason.LIVE\n"
+                "    return Reason.ORPHAN if age >= terms.grace",
+                "    return Reason.ORPHAN if age >= terms.grace",
+            ),
+        ),
+    ),
+    "NOEPOCH": Mutant(
+        "the swap alone is believed to fence, and s3clean goes by the epoch",
+        (Edit(_COMMITTED, "    if state.epoch != manifest.epoch:\n", "    if False:\n"),),
+    ),
+    "RESETOUT": Mutant(
+        "a refresh empties the target in a transaction of its own",
+        (
+            Edit(
+                _LOADER,
+                '    async with session.transaction():\n        await reached("Y2:after")\n',
+                '    if first.mode.value == "replace":\n'
+                '        await session.execute(f"DELETE FROM {sql.qualified(first.target.table)}")\n'
+                '    async with session.transaction():\n        await reached("Y2:after")\n',
+            ),
+            Edit(
+                "redshift/apply.py",
+                '            return f"DELETE FROM {sql.qualified(target)}"\n        case Mode.MERGE:\n',
+                "            return None\n        case Mode.MERGE:\n",
+            ),
+        ),
+    ),
+    "SEQONLY": Mutant(
+        "the ledger checks a number and not the parent",
+        (
+            Edit(
+                _RULING,
+                "    if manifest.generation == head.generation and manifest.parent == head.batch:\n"
+                "        return Verdict.LOAD\n",
+                "    if manifest.generation == head.generation:\n"
+                "        is_next = manifest.seq > head.seq\n"
+                "        return Verdict.LOAD if is_next else Verdict.ALREADY_LOADED\n",
+            ),
+            Edit(
+                _RULING,
+                "    if not unsettled(state, head) or head.batch in {p.batch for p in state.pending}:\n",
+                "    if True:\n",
+            ),
+        ),
     ),
 }
 

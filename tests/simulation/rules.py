@@ -5,6 +5,7 @@ A1  the target holds each source row up to the ledger's position exactly once (b
 A2  the watermark never goes back within a generation, but by an override
 A3  each pending batch has its files, or is in the ledger
 A4  what is pending follows what the ledger holds, without a hole or an overlap
+    (A2 to A4 not where an operator has put an old state back and not yet reconciled it)
 A5  at the end one fresh daemon brings the target to what the source is
 
 They are told in terms of the stored bytes alone: nothing of the product is asked.
@@ -41,6 +42,7 @@ class Rules:
     target: str
     ledger: str
     rolled_back: bool = False
+    mended: bool = False
     commits: int = -1
     state: dict[str, Any] | None = None
     seen: Thing | None = None
@@ -61,6 +63,7 @@ class Rules:
         before, self.state, self.seen = self.state, json.loads(state.body), state
         self.ancestors.append(state.body)
         if self.disk.author.startswith(OVERRIDERS):
+            self.mended = self.mended or self.disk.author.startswith("operator")
             self.rolled_back = self.rolled_back and not self.disk.author.startswith("operator")
         elif before is not None and not self.rolled_back:
             self._a2(before, self.state)
@@ -70,8 +73,12 @@ class Rules:
         if self.state is not None and not self.rolled_back:
             loaded = self.loaded()
             waits = [each for each in self.state["pending"] if each["batch"] not in loaded]
-            self._a3(waits)
-            self._a4(self.state, waits, loaded)
+            if (wrong := self._gap(self.state, waits, loaded)) is not None:
+                if not self.mended:
+                    raise BrokenError(f"A4 {wrong}")
+                self.rolled_back = True  # a load was under way when it was mended: once more, then
+            else:
+                self._a3(waits)
 
     # what the stores hold
 
@@ -148,22 +155,29 @@ class Rules:
             if missing or (parts and copy not in self.disk.things):
                 raise BrokenError(f"A3 no files of pending {batch['batch']}")
 
-    def _a4(self, state: dict[str, Any], waits: list[dict[str, Any]], loaded: set[str]) -> None:
+    def _gap(
+        self, state: dict[str, Any], waits: list[dict[str, Any]], loaded: set[str]
+    ) -> str | None:
+        """How what is pending does not follow what the ledger holds; None if it does."""
         head = self.head() or {"generation": 1, "batch_id": ""}
         newer = state["generation"] > head["generation"]
         if any(after["parent"] != before["batch"] for before, after in pairwise(state["pending"])):
-            raise BrokenError("A4 pending is no chain")
-        if waits and state["pending"][-len(waits) :] != waits:
-            raise BrokenError("A4 a batch was loaded before the one that it follows")
-        if waits and not newer and waits[0]["parent"] != head["batch_id"]:
-            raise BrokenError(f"A4 {waits[0]['batch']} does not follow {head['batch_id']}")
-        if waits and newer and self._mode(waits[0]) != "replace":
-            raise BrokenError("A4 a generation does not begin with a replace")
-        if not waits and not newer and state["last_batch"] not in {"", head["batch_id"]}:
-            raise BrokenError(f"A4 hole: {head['batch_id']} is loaded, {state['last_batch']} last")
+            return "pending is no chain"
+        if not waits:
+            if newer or state["last_batch"] == head["batch_id"]:
+                return None
+            return f"hole: {head['batch_id']} is loaded, not {state['last_batch']}"
+        if state["pending"][-len(waits) :] != waits:
+            return "a batch was loaded before the one that it follows"
+        if not newer and waits[0]["parent"] != head["batch_id"]:
+            return f"{waits[0]['batch']} does not follow {head['batch_id']}"
+        if newer and self._mode(waits[0]) != "replace":
+            return "a generation does not begin with a replace"
+        return None
 
     def _mode(self, batch: dict[str, Any]) -> str:
-        return str(json.loads(self.disk.things[batch["manifest"]].body)["mode"])
+        thing = self.disk.things.get(batch["manifest"])
+        return str(json.loads(thing.body)["mode"]) if thing is not None else "none"
 
 
 def _order(position: dict[str, Any]) -> tuple[str, int]:

@@ -13,6 +13,7 @@ import random
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -25,9 +26,11 @@ from s3rs_async.errors import ConflictError, Error
 from s3rs_async.line import Line
 from s3rs_async.model import Mode, Position, Strategy, TableSpec
 from s3rs_async.pipeline import End, bring_forward
+from s3rs_async.redshift import ledger
 from s3rs_async.redshift.connection import Target
 from s3rs_async.report import Meter
 from s3rs_async.s3.ownership import Suspicion
+from s3rs_async.s3.position import read_position
 from s3rs_async.staging import MIB, Share
 from s3rs_async.sync import Request
 from tests.simulation.driver import dial
@@ -57,9 +60,16 @@ SPECS = {
     "ids": TableSpec(NAME, strategy=Strategy.ID_ONLY, mode=Mode.APPEND),
     "whole": TableSpec(NAME, strategy=Strategy.FULL_SYNC),
 }
-_VISITORS = {"loader": 0.5, "thief": 0.2, "cleaner": 0.5, "refresher": 0.25, "marker": 0.25}
+_VISITORS = {
+    "loader": 0.5,
+    "thief": 0.2,
+    "cleaner": 0.5,
+    "refresher": 0.25,
+    "marker": 0.25,
+    "operator": 0.2,
+}
 _AT_ONCE = Terms(loaded=dt.timedelta(0), grace=dt.timedelta(0))
-STORM_SECONDS = 220.0
+STORM_SECONDS = 170.0
 LAST_PASSES = 14
 LAST_SECONDS = 40_000.0
 
@@ -136,6 +146,7 @@ class Play:
             "cleaner": self.cleaner,
             "refresher": self.refresher,
             "marker": self.marker,
+            "operator": self.operator,
         }[name]
         self.loop.spawn(process, self._living(process, work(process)))
         return process
@@ -162,7 +173,7 @@ class Play:
         while True:
             end = await self.once(process, line, suspicion, plan)
             plan = end.passed.plan if end.passed is not None else None
-            await clock.sleep(5.0 + clock.jitter(35.0))
+            await clock.sleep(6.0 + clock.jitter(44.0))
 
     async def once(
         self, process: Process, line: Line, suspicion: Suspicion | None, plan: Plan | None
@@ -231,6 +242,35 @@ class Play:
             await line.register(self.spec).change(change)
             self.world.tally["overrides"] += 1
 
+    async def operator(self, process: Process) -> None:
+        """An old state put back byte for byte, and some time later `watermark reconcile`."""
+        old = self.rules.ancestors[-8:]
+        if len(old) > 1:
+            self.rules.rolled_back = True
+            self.disk.write(self.rules.layout.state, old[int(clock.jitter(len(old) - 1))])
+            self.world.note("put back")
+            self.world.tally["overrides"] += 1
+            self.world.check("put back")
+            await clock.sleep(clock.jitter(60.0))
+        with suppress(Error):
+            await self.reconcile(self.line(process))
+
+    async def reconcile(self, line: Line) -> None:
+        """The ledger's word for where the table stands."""
+        target = line.target_id(self.spec)
+        async with line.target.session() as session:
+            head = await ledger.read_head(session, target)
+            chain = await ledger.chain(session, target) if head is not None else ()
+        marks = [(Mode(each.mode), read_position(each.position or "null")) for each in chain]
+        change = partial(
+            commit.reconciled,
+            head=head,
+            position=read_position(head.position) if head is not None and head.batch else None,
+            edit=override.edit("reconcile", "operator"),
+            window=commit.window_due(marks),
+        )
+        await line.register(self.spec).change(change)
+
     async def writer(self) -> None:
         """Transactions that overlap, commit late, or never."""
         rng = self.world.rng
@@ -243,7 +283,7 @@ class Play:
                     self.source.insert(within)
                 await asyncio.sleep(rng.random() * 2.0)
             self.world.later(rng.random() ** 2 * 30.0, self._commit, within)
-            await asyncio.sleep(rng.random() * 45.0)
+            await asyncio.sleep(rng.random() * 32.0)
 
     def _commit(self, within: object) -> None:
         if within not in self.source.open:
@@ -263,7 +303,7 @@ class Play:
         self.start("daemon")
         for name, share in _VISITORS.items():
             if world.chance(share) and (name != "marker" or self.kind in {"merge", "append"}):
-                world.later(world.rng.random() * 150.0, self.start, name)
+                world.later(world.rng.random() * 120.0, self.start, name)
         with suppress(TimeoutError):
             async with asyncio.timeout(STORM_SECONDS), asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.writer())
@@ -289,11 +329,19 @@ class Play:
         if world.broken is None and not last.done():
             world.end(BrokenError("A5 the last daemon does not come to an end"))
 
+    async def mended(self, line: Line) -> None:
+        """What was put back is reconciled by a person, before anything is expected of a daemon."""
+        process = self.world.process("operator")
+        work = self._living(process, self.reconcile(line))
+        await asyncio.wait([self.loop.spawn(process, work)])
+
     async def last(self, process: Process) -> None:
         """A5."""
         line, suspicion, plan, error = self.line(process), Suspicion(), None, None
         for _ in range(LAST_PASSES):
             await clock.sleep(15.0)
+            if self.rules.rolled_back:
+                await self.mended(line)
             end = await self.once(process, line, suspicion, plan)
             error = end.report.error
             plan = end.passed.plan if end.passed is not None else None

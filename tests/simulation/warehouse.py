@@ -12,7 +12,6 @@ A session lives on when its client is gone, with its locks, until the server not
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from s3rs_async.redshift import schema as spelling
@@ -220,7 +220,7 @@ class Warehouse:
     def part(self, thing: Thing) -> list[Row]:
         """A parquet file's rows, parsed once."""
         if thing.etag not in self.parsed:
-            table = pq.ParquetFile(io.BytesIO(thing.body)).read(use_threads=False)
+            table = pq.ParquetFile(pa.BufferReader(thing.body)).read(use_threads=False)
             columns = [column.to_pylist() for column in table.columns]
             self.parsed[thing.etag] = list(zip(*columns, strict=True))
         return self.parsed[thing.etag]
