@@ -189,7 +189,7 @@ def _serve() -> None:
 def _run(order: dict[str, Any], failpoint: ModuleType) -> NoReturn:
     from s3rs_async import cli
 
-    code = 99
+    code = 1  # as Python's own
     try:
         log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         null = os.open(os.devnull, os.O_RDONLY)

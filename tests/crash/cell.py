@@ -26,11 +26,13 @@ from s3rs_async.sandbox.faults import (
     Fault,
     Hold,
     Keep,
+    Late,
     Match,
     Placed,
 )
 from tests.acceptance import ledger
 from tests.acceptance.compare import assert_equal, redshift
+from tests.crash import matrix
 from tests.crash.town import Failpoint, Table, Town, ended, killed, until
 
 if TYPE_CHECKING:
@@ -91,6 +93,8 @@ def _begun(table: Table, cell: Cell, armed: dict[str, str]) -> Call:
     """Begin the command that comes by the place."""
     if cell.step.command == "s3clean":
         return table.clean(environment=armed)
+    if cell.step.command == "reconcile":
+        return table.reconcile(environment=armed)
     return table.begin(*_OPTIONS[cell.step.command], environment=armed)
 
 
@@ -200,6 +204,16 @@ class Broken:
             armed.lift()
         await ended(self.call)
 
+    async def late(self) -> None:
+        armed = self._armed(Late(None))
+        assert isinstance(armed, Armed)
+        self.failpoint.say("go")
+        await self._met(armed)
+        await killed(self.call)
+        await self.table.synced()
+        status = await armed.deliver()
+        assert self.cell.step.writes != matrix.STATE or status == 412, f"answered {status}"
+
     async def full(self) -> None:
         if self.cell.step.asks:
             await self.town.box.redshift.turn(fail_copy="1 mid")
@@ -238,6 +252,7 @@ _ACTIONS = {
     "enospc": Broken.enospc,
     "sent": Broken.sent,
     "lost": Broken.lost,
+    "late": Broken.late,
     "full": Broken.full,
     "refused": Broken.refused,
 }

@@ -10,6 +10,7 @@ cannot be is listed with a reason, and is not counted.
     enospc    the disk is full just there
     sent      the step's request is carried out, its answer held; SIGKILL
     lost      the step's request is carried out, its answer is 500, or the connection is cut
+    late      the step's request fails and its sender is killed; it arrives after the next sync
     full      the store has no room (507), or COPY fails half way; nothing was carried out
     refused   Redshift answers 1023 to the step's statement
 """
@@ -20,10 +21,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Mode = Literal["merge", "append", "replace"]
-Command = Literal["sync", "s3clean", "refresh"]
+Command = Literal["sync", "s3clean", "reconcile", "refresh"]
 
 ANYWHERE = ("kill", "zombie", "reset", "enospc")
-IN_FLIGHT = ("sent", "lost", "full", "refused")
+IN_FLIGHT = ("sent", "lost", "late", "full", "refused")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ _NOT_S3 = "it writes nothing to S3: what is full there is not its matter"
 _NOT_SQL = "it is no statement to Redshift"
 _TRIED = "1023 is answered to writes and COMMIT alone"
 _ROOM = "the stand-in fails for want of room at COPY alone"
-_STATE = ("PUT", "/state[.]json$", None)
+_SERVER = "a statement arrives in its session or never"
+STATE = ("PUT", "/state[.]json$", None)
 
 
 def _reading() -> dict[str, str]:
@@ -86,12 +88,12 @@ STEPS: tuple[Step, ...] = (
     Step("X1", never=_reading()),
     Step("X2", never=_reading()),
     Step("X3", never=_reading()),
-    Step("X3b", _STATE),
+    Step("X3b", STATE),
     Step("X4", ("PUT", "/part-", "part"), more=("rows",)),
     Step("X5", ("POST", "/part-", "complete")),
     Step("X6", never=_pure()),
     Step("X7", ("PUT", "/batch[.]json$", None)),
-    Step("X8", _STATE, modes=("merge", "append", "replace")),
+    Step("X8", STATE, modes=("merge", "append", "replace")),
     Step("X9", ("PUT", "/hist/", None), visit=2),  # the claim has one of its own
     Step("Y1", asks=True),
     Step("Y2", asks=True),
@@ -104,22 +106,25 @@ STEPS: tuple[Step, ...] = (
     Step("Y9", asks=True),
     Step("Y10", asks=True),
     Step("Y11", asks=True, modes=("merge", "append", "replace")),
-    Step("Y12", _STATE),
+    Step("Y12", STATE),
     Step("G1", command="s3clean", never=_reading()),
     Step("G2", command="s3clean", never=_reading()),
     Step("G3", command="s3clean", never=_reading()),
     Step("G4", ("POST", "^/[^/]*/?$", None), command="s3clean"),
     Step("G5", command="s3clean", ends=("after",)),
-    Step("R3", _STATE, command="refresh"),
+    Step("R1", command="reconcile", never=_reading()),
+    Step("R2", command="reconcile", never=_reading()),
+    Step("R3", STATE, command="refresh"),
     Step("R4", command="refresh", ends=("",)),
-    Step("H1", _STATE),
+    Step("H1", STATE),
     Step("H2", ("PUT", "/_writers/", None)),
-    Step("H3", _STATE),
+    Step("H3", STATE),
 )
 _TURN = ("kill", "zombie", "kill", "reset", "kill", "enospc", "kill")
 _COMMITS = {
     *((step, "sent") for step in ("X3b", "X5", "X7", "X8", "Y5", "Y8", "Y11", "Y12")),
     *((step, "lost") for step in ("X8", "Y11", "Y12")),
+    ("X8", "late"),
 }
 _CONFLICTS = {"Y7", "Y8", "Y9", "Y10", "Y11"}
 
@@ -144,6 +149,8 @@ def _reason(step: Step, action: str) -> str:
         return step.never[action]
     if action == "refused":
         return ("" if step.name in _CONFLICTS else _TRIED) if step.asks else _NOT_SQL
+    if action == "late" and step.asks:
+        return _SERVER
     if action == "full" and step.asks:
         return "" if step.name == "Y5" else _ROOM
     return "" if step.asks or step.writes else _NOT_S3

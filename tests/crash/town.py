@@ -126,6 +126,11 @@ class Table:
         options = ("-t", self.name, "--grace", "0s", "--seal", "--force")
         return self._run("s3clean", "clean", *options, environment=environment)
 
+    def reconcile(self, environment: dict[str, str] | None = None) -> Call:
+        """Begin to rebuild its state from the ledger."""
+        options = ("-t", self.name, "--yes")
+        return self._run("watermark", "reconcile", *options, environment=environment)
+
     def orphans(self) -> Call:
         """Begin to look for what could be collected."""
         return self._run("s3clean", "orphans", "-t", self.name, "--grace", "0s")
