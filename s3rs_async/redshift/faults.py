@@ -26,7 +26,9 @@ SERVER_IS_GOING: Final = frozenset({"57P01", "57P02", "57P03"})
 
 _CLEAN_STATES: Final = frozenset({"40001", "40P01", "55P03", "53100", "53200", "53300", "34510"})
 _CLEAN_MESSAGES: Final = re.compile(
-    r"\b(1023|1018)\b|disk full|tuple concurrently updated", re.IGNORECASE
+    r"\b(1023|1018)\b|serializable isolation violation|conflict with concurrent transaction"
+    r"|disk full|tuple concurrently updated",
+    re.IGNORECASE,
 )
 _MADE_TWICE: Final = frozenset({"42P06", "42P07", "42710"})  # IF NOT EXISTS, raced by another
 _CATALOGUE: Final = re.compile(r'unique constraint "?pg_')
