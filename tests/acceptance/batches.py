@@ -204,3 +204,13 @@ async def loaded(line: Line, *orders: Order) -> LedgerHead:
     async with opened(line) as target:
         heads = [await load(target, [order], TERMS) for order in orders]
     return heads[-1]
+
+
+@asynccontextmanager
+async def turned(line: Line, **knobs: str) -> AsyncIterator[None]:
+    """Knobs of the whole stand-in, turned back at the end."""
+    await line.box.redshift.turn(**knobs)
+    try:
+        yield
+    finally:
+        await line.box.redshift.turn(**dict.fromkeys(knobs))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +16,9 @@ from s3rs_async.redshift import ledger, loader, sql
 from s3rs_async.redshift.connection import Session
 from s3rs_async.redshift.enter import StopError
 from s3rs_async.redshift.loader import load
-from tests.acceptance.batches import TERMS, Line, loaded, opened, row, ssh_of
+from tests.acceptance.batches import TERMS, Line, loaded, opened, row, ssh_of, turned
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from s3rs_async.commit import LedgerHead
     from s3rs_async.redshift.enter import Order
     from s3rs_async.sandbox import Box
@@ -60,16 +57,6 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def together(line: Line, *orders: Order) -> LedgerHead:
     async with opened(line) as target:
         return await load(target, orders, TERMS)
-
-
-@asynccontextmanager
-async def turned(line: Line, **knobs: str) -> AsyncIterator[None]:
-    """Knobs of the whole stand-in, turned back at the end."""
-    await line.box.redshift.turn(**knobs)
-    try:
-        yield
-    finally:
-        await line.box.redshift.turn(**dict.fromkeys(knobs))
 
 
 def three(line: Line, mode: Mode = APPEND) -> list[Order]:
