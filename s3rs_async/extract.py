@@ -152,8 +152,12 @@ async def _give_back(
     failure: BaseException | None,
     __: TracebackType | None,
 ) -> None:
-    """Let the role go and leave word of what failed; that this fails must not hide what did."""
-    word = str(failure) if isinstance(failure, Error) else None
+    """Let the role go and leave word of what failed; that this fails must not hide what did.
+
+    That another process was first is no failure of the table's.
+    """
+    failed = isinstance(failure, Error) and not isinstance(failure, ConflictError)
+    word = str(failure) if failed else None
     cut = isinstance(failure, asyncio.CancelledError)
     try:
         async with asyncio.timeout(_CUT_SECONDS if cut else _RELEASE_SECONDS):

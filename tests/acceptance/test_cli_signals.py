@@ -66,6 +66,7 @@ def test_the_first_signal_finishes_the_step_in_hand_and_a_second_process_is_told
     assert not ended.lines
     assert json.loads(ended.out)["status"] == "interrupted"
     assert len(cli.state("notes")["pending"]) == 1
+    assert cli.state("notes")["claim"]["released"]
     assert "notes" not in cli.tables()
     assert "0 rows read, 3 loaded, target holds 3" in cli.sync("notes").does().out
     cli.is_equal("notes")
@@ -73,7 +74,7 @@ def test_the_first_signal_finishes_the_step_in_hand_and_a_second_process_is_told
 
 def test_a_signal_ends_the_waiting_for_a_transaction_that_is_open(cli: Cli) -> None:
     make_notes(cli)
-    server = cli.box.mysql
+    server, begun = cli.box.mysql, threading.Event()
     with (
         pymysql.connect(
             host=server.host,
@@ -83,13 +84,16 @@ def test_a_signal_ends_the_waiting_for_a_transaction_that_is_open(cli: Cli) -> N
             database=cli.database,
         ) as writer,
         writer.cursor() as open_one,
+        Relay(cli.box.s3.url, lambda asked: begun.set() if "state" in asked.path else None) as s3,
     ):
         open_one.execute("INSERT INTO notes (note) VALUES ('not yet')")
-        waiting = cli.start("sync", "-t", f"{cli.database}.notes")
-        time.sleep(6)
-        assert waiting.poll() is None, "the bound waits for what is open"
+        overrides = {"s3.endpoint": s3.url}
+        waiting = cli.start("sync", "-t", f"{cli.database}.notes", overrides=overrides)
+        assert begun.wait(60), "the state is read before the bound is waited for"
+        time.sleep(3)
+        assert waiting.poll() is None
         waiting.send_signal(signal.SIGTERM)
-        ended = cli.ended(waiting, timeout=10)
+        ended = cli.ended(waiting, timeout=20)
         writer.rollback()
     assert ended.code == 143, ended.err
     assert not cli.objects()
@@ -114,6 +118,7 @@ def test_the_second_signal_stops_now_and_the_next_run_does_it_all(cli: Cli, tabl
     assert report["status"] == "interrupted"
     assert report["total_tables"] == 2
     assert not cli.state(table)["pending"]
+    assert cli.state(table)["claim"]["released"]
     assert "Traceback" not in ended.err
     cli.sync(table, "other").does()
     cli.is_equal(table)
