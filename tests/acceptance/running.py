@@ -172,18 +172,23 @@ def _serve() -> None:
     import s3rs_async.service  # noqa: F401 - imported once, for every child
     from s3rs_async import failpoint
 
+    alive: set[int] = set()
     for line in sys.stdin:
         order = json.loads(line)
         if "argv" in order:
             pid = os.fork()
             if not pid:
                 _run(order, failpoint)
+            alive.add(pid)
             answer = {"pid": pid}
         else:
             pid, status = os.waitpid(order["pid"], os.WNOHANG)
+            alive.discard(pid)
             answer = {"code": os.waitstatus_to_exitcode(status) if pid else None}
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
+    for pid in alive:  # whoever gave the orders is gone
+        os.kill(pid, signal.SIGKILL)
 
 
 def _run(order: dict[str, Any], failpoint: ModuleType) -> NoReturn:

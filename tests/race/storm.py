@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import random
 import signal
@@ -18,9 +19,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.race.track import ended, internal
+from tests.race.track import ended, internal, told
 
 if TYPE_CHECKING:
+    from tests.acceptance.running import Call
     from tests.race.track import Machine, Track
 
 _CALLS = (("sync",), ("sync", "--redshift-only"), ("sync", "--backup-only"), ("sync", "--steal"))
@@ -97,6 +99,21 @@ class Succession:
     track: Track
     killed: list[float] = field(default_factory=list)
     told: list[float] = field(default_factory=list)
+    _storm_told: dict[Call, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._storm_told = {call: len(told(call)) for call in self.track.commands.calls}
+
+    @property
+    def longest_pass(self) -> float:
+        """Seconds that one pass took at most since the storm: so fast is this machine now."""
+        lines = [
+            json.loads(line)
+            for call in self.track.commands.calls
+            for line in told(call)[self._storm_told.get(call, 0) :].splitlines()
+            if line.startswith("{") and line.endswith("}") and '"table done"' in line
+        ]
+        return max((line["seconds"] for line in lines), default=0.0)
 
     async def after_kill(self) -> None:
         """Kill a daemon while it holds a table; until another one has taken it."""

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 AFTER_KILL = TTL + 5.0 + EVERY
 AFTER_TERM = 2.0
-_BUSY = 4.0
-"""Seconds more on a machine that does all this at once; the figures are told as they are."""
+"""Seconds within which a table is taken over, where passes take none; to each comes a pass of the
+one that goes and one of the one that comes, as long as they take on this machine at that time."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +61,18 @@ async def _race(track: Track, extent: Extent, seed: int) -> None:
     track.machines = [Machine(track, f"machine-{number}") for number in range(3)]
     for machine in track.machines:
         machine.start()
-    storm, succession = Storm(track, seed), Succession(track)
+    storm = Storm(track, seed)
     async with writing(track.tables, rate=3, slow=1.0, seed=seed):
         await storm.rage(extent.storm)
+        succession = Succession(track)
         for _ in range(extent.successions):
             await succession.after_term()
             await succession.after_kill()
     rows = await _proven(track)
     _tell(storm, succession, rows, track)
-    assert max(succession.killed) <= AFTER_KILL + _BUSY
-    assert max(succession.told) <= AFTER_TERM + _BUSY
+    passes = 2 * succession.longest_pass
+    assert max(succession.killed) <= AFTER_KILL + passes
+    assert max(succession.told) <= AFTER_TERM + passes
 
 
 async def _proven(track: Track) -> int:
@@ -95,7 +97,8 @@ def _tell(storm: Storm, succession: Succession, rows: int, track: Track) -> None
         f" {track.take_overs()} take-overs, {track.loads()} batches loaded\n"
         f"rows: {rows} on both ends, 0 lost, 0 doubled\n"
         f"worst take-over: {max(succession.killed):.1f} s after a kill (of {AFTER_KILL:g}),"
-        f" {max(succession.told):.1f} s after SIGTERM (of {AFTER_TERM:g})"
+        f" {max(succession.told):.1f} s after SIGTERM (of {AFTER_TERM:g}),"
+        f" the longest pass {succession.longest_pass:.1f} s"
     )
     for call, count in sorted(storm.calls.items()):
         print(f"  {call}, {count} times")  # noqa: T201

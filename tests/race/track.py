@@ -202,9 +202,12 @@ async def ended(call: Call, within: float = _ENDS_WITHIN) -> int:
     return code
 
 
+def told(call: Call) -> str:
+    """All that a call wrote; nothing where it was killed before it could say a word."""
+    return call.told if call.log.exists() else ""
+
+
 def internal(call: Call) -> str:
-    """What a process told of a failure that nobody foresaw; nothing where there is none."""
-    if not call.log.exists():
-        return ""  # killed before it could say anything
-    found = re.search(r"Traceback \(most recent call last\).*", call.told, re.DOTALL)
+    """What a call told of a failure that nobody foresaw; nothing where there is none."""
+    found = re.search(r"Traceback \(most recent call last\).*", told(call), re.DOTALL)
     return found[0][-3000:] if found else ""
