@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from .bench import Bench, Changed, Copy, edit, history, this_user
 from .form import Form, form_of
+from .legacy import take_over
 from .rebuild import reconcile, restore
 from .setting import EDITABLE, edit_fields, full_refresh, refresh, set_watermark
 from .trade import body_of, export_of, take_in
@@ -32,5 +33,6 @@ __all__ = [
     "restore",
     "set_watermark",
     "take_in",
+    "take_over",
     "this_user",
 ]
