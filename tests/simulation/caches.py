@@ -1,7 +1,7 @@
 """Pure functions of the product, remembered while seeds are played.
 
 Half of a seed's time would go into parsing the same few JSON texts and encoding the same few names
-again. Each of these gives an immutable value for immutable arguments, so that to remember it changes
+again. Each of these gives an immutable value for immutable arguments, so to remember it changes
 nothing but the time. The product itself remembers none of it; nothing else of it is replaced.
 """
 

@@ -16,9 +16,11 @@ import asyncpg
 
 from s3rs_async.config import TargetConfig
 from s3rs_async.redshift import faults
+from tests.simulation.backend import Backend
 from tests.simulation.loop import PROCESS
 from tests.simulation.statements import Answer
-from tests.simulation.warehouse import Backend, Warehouse, conflict, refuse
+from tests.simulation.tables import conflict, refuse
+from tests.simulation.warehouse import Warehouse
 from tests.simulation.world import DOOM, World, fail
 
 _CUTS = ("refused", "before", "after", "flying", "silent")
@@ -36,10 +38,10 @@ class Connection:
     closed: bool = False
     inside: bool = False
 
-    async def execute(self, statement: str, *args: object, timeout: float | None = None) -> str:
+    async def execute(self, statement: str, *args: object, timeout: float | None = None) -> str:  # noqa: ASYNC109 - the driver's own
         return (await self._send(statement, args, timeout)).tag
 
-    async def fetch(self, statement: str, *args: object, timeout: float | None = None) -> Any:
+    async def fetch(self, statement: str, *args: object, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as above
         return (await self._send(statement, args, timeout)).rows
 
     def is_closed(self) -> bool:
@@ -51,14 +53,14 @@ class Connection:
     def get_server_pid(self) -> int:
         return self.backend.pid
 
-    async def close(self, *, timeout: float | None = None) -> None:
+    async def close(self, **_: Any) -> None:
         self.closed = True
         self.world.later(self._way(), self.backend.hang_up)
 
     def terminate(self) -> None:
         self._cut()
 
-    async def _send(self, statement: str, args: tuple[Any, ...], timeout: float | None) -> Answer:
+    async def _send(self, statement: str, args: tuple[Any, ...], patience: float | None) -> Answer:
         if self.world.closed:
             raise asyncio.CancelledError
         if self.closed:
@@ -66,7 +68,7 @@ class Connection:
         answer: asyncio.Future[Answer] = self.world.loop.create_future()
         if self.world.strikes():
             kind = "doom" if self.world.chance(DOOM) else self.world.rng.choice(_CUTS)
-            self._fail(kind, statement, args, answer, timeout)
+            self._fail(kind, statement, args, answer, patience)
         else:
             self._go(self._way(), statement, args, answer)
         try:

@@ -32,13 +32,15 @@ class Figures:
         tally = self.tally
         faults = sum(tally[name] for name in _FAULTS)
         lost = sum("lost" in word for word in self.broken.values())
+        rate = self.seeds / self.seconds
+        broken, speed = len(self.broken), self.simulated / self.seconds
         doubled = sum("doubled" in word for word in self.broken.values())
         return [
-            f"seeds: {self.seeds} in {self.seconds:.1f} s, {self.seeds / self.seconds:.0f} a second",
+            f"seeds: {self.seeds} in {self.seconds:.1f} s, {rate:.1f} a second",
             f"kills: {tally['kills']}, stops: {tally['stops']}, other faults: {faults}",
-            f"passes: {tally['passes']}, events: {tally['events']}, rows at the source: {self.rows}",
-            f"simulated: {self.simulated / 3600:.0f} h, {self.simulated / self.seconds:.0f} times faster",
-            f"seeds with rows lost: {lost}, doubled: {doubled}, any rule broken: {len(self.broken)}",
+            f"passes: {tally['passes']}, events: {tally['events']}, source rows: {self.rows}",
+            f"simulated: {self.simulated / 3600:.0f} h, {speed:.0f} times as fast as the clock",
+            f"seeds with rows lost: {lost}, doubled: {doubled}, any rule broken: {broken}",
         ]
 
 

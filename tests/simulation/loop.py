@@ -4,7 +4,7 @@ Time is virtual: where nothing is ready the clock jumps to the next timer. What 
 order that the seed draws, across all simulated processes alike. Work for threads is done in place.
 
 A handle belongs to the process in whose context it was made. While a process is stopped its handles
-are parked, and run when it goes on: that is a zombie. A killed one is parked for good, so nothing of
+are parked, and run when it goes on: that is a zombie. A killed one is parked for good: nothing of
 it runs any more, no `finally` either. Only when the seed is over is everybody woken to be put out,
 in a world that does nothing any longer; else tasks would leak from seed to seed.
 
@@ -31,7 +31,7 @@ PUT_OUT_ROUNDS = 200
 
 @dataclass(eq=False, slots=True)
 class Process:
-    """A simulated process: whether it runs, how its clock errs, and what waits while it is stopped."""
+    """A simulated process: whether it runs, how its clock errs, what waits while it is stopped."""
 
     name: str
     skew: float = 0.0
@@ -112,12 +112,12 @@ class SeededLoop(asyncio.BaseEventLoop):
         """A cancelled timer is thrown away when its time comes."""
 
     def create_task(
-        self, coro: Any, *, name: str | None = None, context: contextvars.Context | None = None
+        self, coro: Any, *, context: contextvars.Context | None = None, **_: Any
     ) -> NumberedTask:
         self._count += 1
         return NumberedTask(coro, number=self._count, loop=self, context=context)
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(self, _: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
         """Done in place; told a step later, as a thread would."""
         future = self.create_future()
         try:

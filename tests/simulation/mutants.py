@@ -130,12 +130,14 @@ MUTANTS: dict[str, Mutant] = {
                 _LOADER,
                 '    async with session.transaction():\n        await reached("Y2:after")\n',
                 '    if first.mode.value == "replace":\n'
-                '        await session.execute(f"DELETE FROM {sql.qualified(first.target.table)}")\n'
+                "        emptied = sql.qualified(first.target.table)\n"
+                '        await session.execute(f"DELETE FROM {emptied}")\n'
                 '    async with session.transaction():\n        await reached("Y2:after")\n',
             ),
             Edit(
                 "redshift/apply.py",
-                '            return f"DELETE FROM {sql.qualified(target)}"\n        case Mode.MERGE:\n',
+                '            return f"DELETE FROM {sql.qualified(target)}"\n'
+                "        case Mode.MERGE:\n",
                 "            return None\n        case Mode.MERGE:\n",
             ),
         ),
@@ -153,7 +155,8 @@ MUTANTS: dict[str, Mutant] = {
             ),
             Edit(
                 _RULING,
-                "    if not unsettled(state, head) or head.batch in {p.batch for p in state.pending}:\n",
+                "    if not unsettled(state, head) or head.batch in {p.batch for p in "
+                "state.pending}:\n",
                 "    if True:\n",
             ),
         ),

@@ -21,9 +21,9 @@ from typing import Any
 
 from s3rs_async.redshift import sql
 from s3rs_async.s3.layout import Layout
+from tests.simulation.expressions import Row
 from tests.simulation.source import Source
 from tests.simulation.stage import Disk, Thing
-from tests.simulation.statements import Row
 from tests.simulation.warehouse import Warehouse
 from tests.simulation.world import BrokenError
 
@@ -73,7 +73,7 @@ class Rules:
         if self.state is not None and not self.rolled_back:
             loaded = self.loaded()
             waits = [each for each in self.state["pending"] if each["batch"] not in loaded]
-            if (wrong := self._gap(self.state, waits, loaded)) is not None:
+            if (wrong := self._gap(self.state, waits)) is not None:
                 if not self.mended:
                     raise BrokenError(f"A4 {wrong}")
                 self.rolled_back = True  # a load was under way when it was mended: once more, then
@@ -155,25 +155,21 @@ class Rules:
             if missing or (parts and copy not in self.disk.things):
                 raise BrokenError(f"A3 no files of pending {batch['batch']}")
 
-    def _gap(
-        self, state: dict[str, Any], waits: list[dict[str, Any]], loaded: set[str]
-    ) -> str | None:
+    def _gap(self, state: dict[str, Any], waits: list[dict[str, Any]]) -> str | None:
         """How what is pending does not follow what the ledger holds; None if it does."""
         head = self.head() or {"generation": 1, "batch_id": ""}
         newer = state["generation"] > head["generation"]
         if any(after["parent"] != before["batch"] for before, after in pairwise(state["pending"])):
             return "pending is no chain"
         if not waits:
-            if newer or state["last_batch"] == head["batch_id"]:
-                return None
-            return f"hole: {head['batch_id']} is loaded, not {state['last_batch']}"
+            hole = not newer and state["last_batch"] != head["batch_id"]
+            return f"hole: {head['batch_id']} is the last one loaded" if hole else None
         if state["pending"][-len(waits) :] != waits:
             return "a batch was loaded before the one that it follows"
         if not newer and waits[0]["parent"] != head["batch_id"]:
             return f"{waits[0]['batch']} does not follow {head['batch_id']}"
-        if newer and self._mode(waits[0]) != "replace":
-            return "a generation does not begin with a replace"
-        return None
+        begins = not newer or self._mode(waits[0]) == "replace"
+        return None if begins else "a generation does not begin with a replace"
 
     def _mode(self, batch: dict[str, Any]) -> str:
         thing = self.disk.things.get(batch["manifest"])

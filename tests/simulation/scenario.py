@@ -394,7 +394,7 @@ class _Early:
     def steady(self) -> float:
         return 0.0
 
-    def bits(self, count: int) -> int:
+    def bits(self, _: int) -> int:
         return 0
 
     def share(self) -> float:

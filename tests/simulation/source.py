@@ -42,7 +42,10 @@ _ZERO = dt.datetime(1970, 1, 1, tzinfo=dt.UTC).replace(tzinfo=None)
 TABLE = SourceTable(
     name=NAME,
     columns=(
-        SourceColumn("id", "bigint", "bigint(20)", nullable=False, precision=19, scale=0, auto_increment=True),
+        SourceColumn(
+            "id", "bigint", "bigint(20)", nullable=False, precision=19, scale=0,
+            auto_increment=True,
+        ),
         SourceColumn("v", "int", "int(11)", nullable=False, precision=10, scale=0),
         SourceColumn(
             "changed_at", "datetime", "datetime(6)", nullable=False, fraction=6,
@@ -196,13 +199,13 @@ class Feed:
     chunk: int
     name: str = "shop"
 
-    async def table(self, table: TableName) -> tuple[SourceTable, str]:
+    async def table(self, _: TableName) -> tuple[SourceTable, str]:
         return await self.world.ask("table", lambda: (TABLE, SERVER), _READ)
 
-    async def bound(self, plan: ReadPlan) -> Bound:
+    async def bound(self, _: ReadPlan) -> Bound:
         return await self.world.ask("bound", self.source.bound, _READ)
 
-    async def renewed(self, plan: ReadPlan) -> Bound | None:
+    async def renewed(self, _: ReadPlan) -> Bound | None:
         return await self.world.ask("renewed", self.source.bound, _READ)
 
     async def rows(

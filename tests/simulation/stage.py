@@ -1,7 +1,7 @@
 """The object store in memory: what `line.Stage` and s3clean ask of one, and what it answers.
 
-An ETag is the MD5 of the body, so the same bytes give the same ETag: A→B→A brings the old one back.
-Conditions, errors and the two-way doubt of a write are those of the real store; `test_conform_store`
+An ETag is the MD5 of the body, so A→B→A brings the old one back.
+Conditions, errors and the doubt about a write are those of the real store; `test_conform_store`
 asks the same questions of both. Objects know when they were written, by the store's own clock.
 """
 

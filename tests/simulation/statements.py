@@ -6,8 +6,6 @@ into a closure; what has no shape here is an error that names it, never a guess.
 
 from __future__ import annotations
 
-import datetime as dt
-import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,29 +15,16 @@ from typing import Any, Protocol
 import sqlglot
 from sqlglot import exp
 
-Row = tuple[Any, ...]
-Value = Callable[[Row, dict[str, int], "Given"], Any]
+from tests.simulation.expressions import Given, Row, UnknownStatementError, value_of
 
 _STAGE = re.compile(r"\bst_[0-9a-z]{26}\b")
 _LITERAL = re.compile(r"'((?:[^']|'')*)'")
-_COMPARED: dict[type[exp.Expression], Callable[[Any, Any], bool]] = {
-    exp.EQ: operator.eq,
-    exp.NEQ: operator.ne,
-    exp.LT: operator.lt,
-    exp.LTE: operator.le,
-    exp.GT: operator.gt,
-    exp.GTE: operator.ge,
-}
 _AGGREGATES: dict[type[exp.Expression], Callable[[list[Any]], Any]] = {
     exp.Count: len,
     exp.Max: lambda values: max(values, default=None),
     exp.Min: lambda values: min(values, default=None),
     exp.Sum: lambda values: sum(values) if values else None,
 }
-
-
-class UnknownStatementError(AssertionError):
-    """The product sends a statement that this warehouse was not taught."""
 
 
 class Tables(Protocol):
@@ -57,15 +42,6 @@ class Tables(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """What one statement brings beside its shape."""
-
-    args: Sequence[Any]
-    literals: Sequence[str]
-    stage: str
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """A statement's tag and rows."""
 
@@ -78,7 +54,7 @@ Work = Callable[[Tables, Given], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement understood: the tables that it touches, written to the first, and what it does."""
+    """A statement understood: the tables that it touches (the first is written), what it does."""
 
     touched: tuple[str, ...]
     writes: bool
@@ -125,76 +101,6 @@ def _real(name: str, given: Given) -> str:
     return given.stage if name == "st_" else name
 
 
-def _value(tree: Any) -> Value:
-    """An expression over one row."""
-    match tree:
-        case exp.Paren():
-            return _value(tree.this)
-        case exp.Column():
-            name = tree.name
-            return lambda row, at, given: row[at[name]]
-        case exp.Literal() if tree.is_string:
-            number = int(tree.name.removeprefix("@"))
-            return lambda row, at, given: given.literals[number]
-        case exp.Literal():
-            constant = int(tree.name)
-            return lambda row, at, given: constant
-        case exp.Null():
-            return lambda row, at, given: None
-        case exp.Parameter():
-            place = int(tree.name) - 1
-            return lambda row, at, given: given.args[place]
-        case exp.And() | exp.Or():
-            return _joined(tree)
-        case exp.Not():
-            inner = _value(tree.this)
-            return lambda row, at, given: not inner(row, at, given)
-        case exp.Is() if isinstance(tree.expression, exp.Null):
-            tested = _value(tree.this)
-            return lambda row, at, given: tested(row, at, given) is None
-        case exp.In() if not tree.args.get("query"):
-            return _within(tree)
-        case exp.EQ() if isinstance(tree.expression, exp.Any):
-            left, some = _value(tree.this), _value(tree.expression.this)
-            return lambda row, at, given: left(row, at, given) in some(row, at, given)
-        case exp.Coalesce():
-            parts = [_value(part) for part in (tree.this, *tree.expressions)]
-            return lambda row, at, given: next(
-                (v for v in (part(row, at, given) for part in parts) if v is not None), None
-            )
-        case _ if type(tree) in _COMPARED:
-            return _compared(tree)
-    raise UnknownStatementError(tree.sql())
-
-
-def _joined(tree: Any) -> Value:
-    left, right = _value(tree.left), _value(tree.right)
-    if isinstance(tree, exp.And):
-        return lambda row, at, given: left(row, at, given) and right(row, at, given)
-    return lambda row, at, given: left(row, at, given) or right(row, at, given)
-
-
-def _within(tree: Any) -> Value:
-    left, options = _value(tree.this), [_value(each) for each in tree.expressions]
-    return lambda row, at, given: (
-        left(row, at, given) in [option(row, at, given) for option in options]
-    )
-
-
-def _compared(tree: Any) -> Value:
-    left, right, holds = _value(tree.left), _value(tree.right), _COMPARED[type(tree)]
-
-    def compare(row: Row, at: dict[str, int], given: Given) -> bool:
-        a, b = left(row, at, given), right(row, at, given)
-        if a is None or b is None:
-            return False
-        if isinstance(a, dt.datetime) and isinstance(b, str):
-            b = dt.datetime.fromisoformat(b)
-        return holds(a, b)
-
-    return compare
-
-
 def _rows(tree: Any) -> Callable[[Tables, Given], tuple[list[str], list[Row]]]:
     """What stands behind FROM: a table or another query."""
     if isinstance(tree, exp.Subquery):
@@ -213,9 +119,9 @@ def _rows(tree: Any) -> Callable[[Tables, Given], tuple[list[str], list[Row]]]:
 def _query(tree: Any) -> Callable[[Tables, Given], tuple[list[str], list[Row]]]:
     _only(tree, {"expressions", "from_", "from", "where", "distinct", "order", "limit", "kind"})
     source = _rows((tree.args.get("from_") or tree.args["from"]).this)
-    where = _value(tree.args["where"].this) if tree.args.get("where") else None
+    where = value_of(tree.args["where"].this) if tree.args.get("where") else None
     outputs = [_output(each) for each in tree.expressions]
-    order = [(_value(o.this), bool(o.args.get("desc"))) for o in _ordered(tree)]
+    order = [(value_of(o.this), bool(o.args.get("desc"))) for o in _ordered(tree)]
     limit = tree.args.get("limit")
     most = int(limit.expression.name) if limit else None
 
@@ -255,11 +161,11 @@ def _output(tree: Any) -> tuple[str, Output]:
         return tree.alias_or_name, _ranked(tree)
     aggregate = _AGGREGATES.get(type(tree))
     if aggregate is None:
-        value = _value(tree)
+        value = value_of(tree)
         return tree.alias_or_name, lambda rows, at, given: [value(row, at, given) for row in rows]
     if isinstance(tree.this, exp.Star):
-        return "count", lambda rows, at, given: [len(rows)]
-    inner = _value(tree.this)
+        return "count", lambda rows, _, __: [len(rows)]
+    inner = value_of(tree.this)
 
     def fold(rows: list[Row], at: dict[str, int], given: Given) -> list[Any]:
         values = [inner(row, at, given) for row in rows]
@@ -272,8 +178,8 @@ def _ranked(tree: Any) -> Output:
     """ROW_NUMBER() OVER (PARTITION BY … ORDER BY …)."""
     if not isinstance(tree.this, exp.RowNumber):
         raise UnknownStatementError(tree.sql())
-    parts = [_value(each) for each in tree.args.get("partition_by") or []]
-    order = [(_value(o.this), bool(o.args.get("desc"))) for o in _ordered(tree)]
+    parts = [value_of(each) for each in tree.args.get("partition_by") or []]
+    order = [(value_of(o.this), bool(o.args.get("desc"))) for o in _ordered(tree)]
 
     def rank(rows: list[Row], at: dict[str, int], given: Given) -> list[int]:
         places = list(range(len(rows)))
@@ -303,7 +209,7 @@ def _insert(tree: Any) -> Work:
     target, names = _name(tree.this.this), [each.name for each in tree.this.expressions]
     source = tree.expression
     if isinstance(source, exp.Values):
-        lines = [[_value(cell) for cell in line.expressions] for line in source.expressions]
+        lines = [[value_of(cell) for cell in line.expressions] for line in source.expressions]
         query = None
     else:
         lines, query = [], _query(source)
@@ -328,7 +234,7 @@ def _delete(tree: Any) -> Work:
     target, where = _name(tree.this), tree.args.get("where")
     if tree.args.get("using"):
         return _delete_using(target, _name(tree.args["using"][0]), where.this)
-    test = _value(where.this) if where else None
+    test = value_of(where.this) if where else None
 
     def run(tables: Tables, given: Given) -> Answer:
         at = {name: place for place, name in enumerate(tables.columns(target))}
@@ -368,9 +274,9 @@ def _delete_using(target: str, other: str, where: Any) -> Work:
 
 def _update(tree: Any) -> Work:
     target = _name(tree.this)
-    sets = [(each.this.name, _value(each.expression)) for each in tree.expressions]
+    sets = [(each.this.name, value_of(each.expression)) for each in tree.expressions]
     where = tree.args.get("where")
-    test = _value(where.this) if where else None
+    test = value_of(where.this) if where else None
 
     def run(tables: Tables, given: Given) -> Answer:
         at = {name: place for place, name in enumerate(tables.columns(target))}

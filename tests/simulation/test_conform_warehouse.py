@@ -1,7 +1,7 @@
 """The simulation's warehouse answers as the stand-in does, asked the product's own statements.
 
-What the cases hold to is what the ledger rests on: when a snapshot is taken, who waits for whom, what
-a second writer is told, and what is left of a session that ends in the middle.
+What the cases hold to is what the ledger rests on: when a snapshot is taken, who waits for whom,
+what a second writer is told, and what is left of a session that ends in the middle.
 """
 
 from __future__ import annotations

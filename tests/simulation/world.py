@@ -1,9 +1,10 @@
-"""One seed's world: its clock and chance, the network between processes and ports, and its faults.
+"""One seed's world: its clock and chance, the network between processes and ports, its faults.
 
-A question to a port goes out, arrives some time later, is answered, and the answer arrives some time
-later still; each way can fail. It may never arrive, arrive after its sender has given up, be carried
-out while its answer is lost, or be refused; and its sender may be killed or stopped just then, with
-the question on its way or not. What arrives runs in nobody's name, so it outlives its sender.
+A question to a port goes out, arrives some time later, is answered, and the answer arrives some
+time later still; each way can fail. It may never arrive, arrive after its sender has given up, be
+carried out while its answer is lost, or be refused; and its sender may be killed or stopped just
+then, with the question on its way or not. What arrives runs in nobody's name, so it outlives its
+sender.
 
 After whatever changed a port the rules are checked. The first one broken ends the seed. Everything
 that happens is written into a hash: two runs of a seed are the same run if it is.
