@@ -18,7 +18,7 @@ from tests.crash.town import Call, Table, ended
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CODES = {1, 3, 4, 5, 6}
+CODES = {3, 4, 5, 6}
 
 
 @dataclass
