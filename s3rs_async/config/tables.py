@@ -64,7 +64,7 @@ class Settings(Strict):
     """What may be written for several tables at once."""
 
     every: Interval | None = None
-    apply: Mode | None = None
+    apply: Literal["append", "merge", "replace"] | None = None
     cdc_strategy: StrategyWord | None = None
     cdc_timestamp_column: Text | None = None
     cdc_id_column: Text | None = None
@@ -203,10 +203,10 @@ def _add(read: Tables, table: TableName, common: _Written, own: _Written) -> Non
 def _contradictions(asked: TableSettings) -> Iterator[tuple[str, str, str, str]]:
     """The setting that can't be, the one that forbids it, why, and what to write instead."""
     strategy = asked.cdc_strategy
-    if asked.lookback and asked.apply is Mode.APPEND:
+    if asked.lookback and asked.apply == Mode.APPEND:
         message = "what lookback reads again would be appended again"
         yield "lookback", "apply", message, "apply: merge"
-    if asked.apply is Mode.REPLACE and strategy not in {None, Strategy.FULL_SYNC}:
+    if asked.apply == Mode.REPLACE and strategy not in {None, Strategy.FULL_SYNC}:
         message = "only a table that is read whole can be replaced"
         yield "apply", "cdc_strategy", message, "cdc_strategy: full_sync"
     for name, strategies in _USELESS.items():
@@ -225,7 +225,7 @@ def _spec(table: TableName, asked: TableSettings) -> TableSpec:
         id=asked.cdc_id_column,
         format=_FORMATS[asked.timestamp_format or "datetime"],
         key=asked.primary_key,
-        mode=asked.apply,
+        mode=Mode(asked.apply) if asked.apply is not None else None,
         where=asked.additional_where,
         lookback=asked.lookback or 0.0,
         cursor_time_zone=asked.cursor_time_zone,

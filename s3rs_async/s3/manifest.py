@@ -72,7 +72,7 @@ async def read(store: Bucket, key: str, sha256: str | None) -> Manifest:
     stored = await store.get(key)
     if stored is None:
         raise DataError(
-            "a batch's manifest is gone: the table is stopped, nothing was loaded",
+            "a batch's manifest is gone, nothing was loaded",
             key=key,
             hint="bring the object back from the bucket's versions",
         )
@@ -80,7 +80,7 @@ async def read(store: Bucket, key: str, sha256: str | None) -> Manifest:
         return _decode(stored.body, sha256)
     except ValueError as reason:
         raise DataError(
-            "a batch's manifest was tampered with: the table is stopped, nothing was loaded",
+            "a batch's manifest was tampered with, nothing was loaded",
             key=key,
             reason=str(reason),
             hint="bring the object back from the bucket's versions",

@@ -97,7 +97,7 @@ class Fields:
 
     def body(self) -> bytes:
         """The body of a message with these fields."""
-        texts = (f"{key}{value}" for key, value in self.values.items())
+        texts = (f"{key}{value.replace(chr(0), '')}" for key, value in self.values.items())
         return b"".join(text.encode(errors="surrogateescape") + b"\0" for text in texts) + b"\0"
 
     def get(self, key: str) -> str:
