@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-import getpass
-import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +26,7 @@ from .model import TableName, TableSpec
 from .mysql.connection import Source, open_source
 from .mysql.feed import Feed
 from .mysql.lookout import Lookout
+from .override import this_user
 from .pipeline import side_by_side
 from .planning import Preview, preview_table
 from .redshift.connection import Target, open_target
@@ -193,15 +191,6 @@ async def preview(connections: Connections, ask: Ask) -> list[Preview]:
         return [await preview_table(line, spec) for spec in job.specs]
 
 
-def who() -> str:
-    """The person who runs us, as an edit by hand names them."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's number without a name
-        user = f"uid {os.getuid()}"
-    return f"{user}@{socket.gethostname()}"
-
-
 def _request(ask: Ask, spec: TableSpec) -> Request:
     return Request(
         spec,
@@ -211,7 +200,7 @@ def _request(ask: Ask, spec: TableSpec) -> Request:
         wait=ask.wait,
         steal=ask.steal,
         adopt=ask.adopt,
-        refresh_by=who() if ask.full_refresh else None,
+        refresh_by=this_user() if ask.full_refresh else None,
     )
 
 

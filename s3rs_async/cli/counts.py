@@ -129,13 +129,13 @@ async def _set(
 ) -> dict[str, object]:
     from ..commit.counts import CountMode
     from ..counting import set_count
-    from ..service import who
+    from ..override import this_user
 
     kind = CountMode(mode)
     name = session if kind is CountMode.AUTO else ""
     async with _line(connections, ask) as (line, job):
         (spec,) = job.specs
-        found = await set_count(line, spec, count, kind, who=who(), session=name)
+        found = await set_count(line, spec, count, kind, who=this_user(), session=name)
     rows = found.state.rows
     return {"table": str(spec.table), "counted": rows.counted, "loaded": rows.loaded}
 

@@ -8,6 +8,7 @@ beyond every version and every epoch that these show.
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -100,8 +101,8 @@ def this_user() -> str:
     """Who makes an override, as far as the machine knows."""
     try:
         user = getpass.getuser()
-    except (OSError, KeyError):  # no such user, as in a container
-        user = "?"
+    except (OSError, KeyError):  # a container's number without a name
+        user = f"uid {os.getuid()}"
     return f"{user}@{socket.gethostname()}"
 
 
