@@ -65,6 +65,7 @@ EXTENSIONS = (
     _holds("set, state put back, append", f"{_ONE} FAULTS=0 SETWM ROLLBACK {_FOR_ROLLBACK}"),
     _holds("replay, same ledger", f"{_ONE} FAULTS=1 REPLAY=1 REBASE {_FOR_REPLAY}"),
     _holds("replay, new generation", f"{_ONE} FAULTS=1 REPLAY=2 REBASE {_FOR_REPLAY}"),
+    _holds("replay, s3clean", f"{_ONE} FAULTS=0 REPLAY=2 REBASE GC {_FOR_REPLAY}"),
     _holds("replay, new cluster", f"{_ONE} FAULTS=1 REPLAY=2 NEWCLUSTER {_FOR_ROLLBACK}"),
     _holds("replay, state put back", f"{_ONE} FAULTS=0 REPLAY=1 ROLLBACK {_FOR_ROLLBACK}"),
     _holds("replay anew, state put back", f"{_ONE} FAULTS=0 REPLAY=2 ROLLBACK {_FOR_ROLLBACK}"),
