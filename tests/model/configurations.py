@@ -21,7 +21,7 @@ class Configuration:
     expected: Verdict = Verdict.SAFE
     short: bool = False
     thorough: bool = False
-    limit: int = 120
+    limit: int = 240
 
     def __str__(self) -> str:
         return self.name
@@ -61,12 +61,18 @@ EXTENSIONS = (
     _holds("two pipelines", f"{_TWO} FAULTS=1 TWO"),
     _holds("set-watermark, merge", f"{_ONE} FAULTS=1 SETWM MERGE REBASE SKIP"),
     _holds("set-watermark, append", f"{_ONE} FAULTS=1 SETWM REBASE SKIP"),
-    _holds("set twice, append", f"{_ONE} FAULTS=0 SETWM REBASE OVERRIDES=2"),
+    _holds("set twice, append", f"{_ONE} FAULTS=0 SETWM REBASE OVERRIDES=2", thorough=False),
     _holds("set, state put back, append", f"{_ONE} FAULTS=0 SETWM ROLLBACK {_FOR_ROLLBACK}"),
-    _holds("replay, same ledger", f"{_ONE} FAULTS=1 REPLAY=1 REBASE {_FOR_REPLAY}"),
-    _holds("replay, new generation", f"{_ONE} FAULTS=1 REPLAY=2 REBASE {_FOR_REPLAY}"),
+    _holds("replay, same ledger", f"{_ONE} FAULTS=1 REPLAY=1 REBASE {_FOR_REPLAY}", thorough=False),
+    _holds(
+        "replay, new generation", f"{_ONE} FAULTS=1 REPLAY=2 REBASE {_FOR_REPLAY}", thorough=False
+    ),
     _holds("replay, s3clean", f"{_ONE} FAULTS=0 REPLAY=2 REBASE GC {_FOR_REPLAY}"),
-    _holds("replay, new cluster", f"{_ONE} FAULTS=1 REPLAY=2 NEWCLUSTER {_FOR_ROLLBACK}"),
+    _holds(
+        "replay, new cluster",
+        f"{_ONE} FAULTS=1 REPLAY=2 NEWCLUSTER {_FOR_ROLLBACK}",
+        thorough=False,
+    ),
     _holds("replay, state put back", f"{_ONE} FAULTS=0 REPLAY=1 ROLLBACK {_FOR_ROLLBACK}"),
     _holds("replay anew, state put back", f"{_ONE} FAULTS=0 REPLAY=2 ROLLBACK {_FOR_ROLLBACK}"),
 )
