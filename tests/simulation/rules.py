@@ -34,7 +34,6 @@ OVERRIDERS = ("operator", "refresher", "marker")
 class Rules:
     """The three stores of one seed, looked at from outside."""
 
-    kind: str
     disk: Disk
     source: Source
     server: Warehouse

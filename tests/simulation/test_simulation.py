@@ -23,7 +23,7 @@ def _hold(figures: Figures, least_kills: int) -> None:
     assert figures.tally["kills"] >= least_kills
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_two_thousand_seeds_lose_and_double_nothing() -> None:
     _hold(played(0, SHORT), SHORT)
 
