@@ -1,0 +1,156 @@
+"""The state's commands on real servers: what they refuse, and that the target ends equal."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.acceptance.cli import Cli, Ended, cli, make_notes
+from tests.acceptance.running import Commands
+from tests.acceptance.states import layout, read_state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["cli"]
+
+pytestmark = pytest.mark.timeout(400)
+
+TIES = 4
+
+
+@pytest.fixture(autouse=True)
+def forked(cli: Cli, tmp_path: Path) -> Iterator[None]:
+    """All commands of a test come from one process that has imported everything once."""
+    commands = Commands(tmp_path, cli.environment)
+    vars(cli)["_commands"] = commands
+    yield
+    commands.stop()
+
+
+@pytest.fixture
+def merged(cli: Cli) -> Path:
+    """A merged table of the pipeline, loaded; the configuration."""
+    make_notes(cli, rows=6)
+    config = cli.pipeline({"notes": {}})
+    run(cli, config, "sync", "-p", "shop").does()
+    cli.is_equal("notes")
+    return config
+
+
+@pytest.fixture
+def appended(cli: Cli) -> Path:
+    """Twelve rows, four of each second, appended to a target; the configuration."""
+    cli.mysql(
+        "CREATE TABLE notes (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(40), changed"
+        " TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, KEY (changed))",
+        "INSERT INTO notes (note, changed) SELECT CONCAT('note ', seq),"
+        f" NOW() - INTERVAL 60 - FLOOR((seq - 1) / {TIES}) SECOND FROM seq_1_to_{TIES * 3}",
+    )
+    config = cli.pipeline({"notes": {"apply": "append"}})
+    run(cli, config, "sync", "-p", "shop").does()
+    cli.is_equal("notes")
+    return config
+
+
+def run(cli: Cli, config: Path, *argv: str) -> Ended:
+    """Any command, forked from one process: what it told where it failed, else what it said."""
+    commands: Commands = vars(cli)["_commands"]
+    call = commands.begin(*argv, environment={"S3RS_CONFIG": str(config)})
+    code = call.ended(120)
+    cli.keeps_secrets(call.told)
+    return Ended(code, call.told, "") if code == 0 else Ended(code, "", call.told)
+
+
+def watermark(cli: Cli, config: Path, command: str, *args: str) -> Ended:
+    table = ("-p", "shop", "-t", f"{cli.database}.notes")
+    return run(cli, config, "watermark", command, *table, *args)
+
+
+def state_key(cli: Cli) -> str:
+    return layout(cli, "notes", "shop").state
+
+
+def seconds(cli: Cli) -> list[str]:
+    found = cli.mysql(
+        "SET time_zone = '+00:00'",
+        "SELECT CAST(changed AS CHAR) FROM notes GROUP BY changed ORDER BY changed",
+    )
+    return [text for (text,) in found]
+
+
+def sync_to_equal(cli: Cli, config: Path) -> None:
+    run(cli, config, "sync", "-p", "shop").does()
+    cli.is_equal("notes")
+    run(cli, config, "sync", "-p", "shop").does()
+    cli.is_equal("notes")
+
+
+def test_nothing_is_changed_before_it_is_agreed_to(cli: Cli, merged: Path) -> None:
+    before = cli.body(state_key(cli))
+    for command in ("reset", "force-reset", "reconcile", "restore"):
+        ended = watermark(cli, merged, command)
+        assert ended.code == 0, ended.err
+        assert "Note: nothing was changed: say --yes" in ended.out
+        assert "epoch" in ended.out
+    assert cli.body(state_key(cli)) == before
+
+
+def test_a_merge_target_set_back_is_merged_to_the_same(cli: Cli, merged: Path) -> None:
+    watermark(cli, merged, "set", "--timestamp", "2020-01-01", "-y").does()
+    state = read_state(cli, "notes", "shop")
+    assert state.position is not None
+    assert state.position.cursor == "2020-01-01 00:00:00.000000"
+    assert state.backup_strategy == "manual_cli"
+    told = json.loads(watermark(cli, merged, "get", "-o", "json").does().out)
+    assert (told["mysql_status"], told["redshift_status"]) == ("success", "success")
+    assert told["backup_strategy"] == "manual_cli"
+    ended = run(cli, merged, "sync", "-p", "shop").does()
+    assert "6 rows read, 6 loaded, target holds 6" in ended.out
+    cli.is_equal("notes")
+    watermark(cli, merged, "reset", "--preserve-files", "-y").does()
+    sync_to_equal(cli, merged)
+    watermark(cli, merged, "force-reset", "-y").does()
+    sync_to_equal(cli, merged)
+    assert read_state(cli, "notes", "shop").generation == 2
+
+
+def test_an_append_target_set_back_ends_equal_or_says_what_it_needs(
+    cli: Cli, appended: Path
+) -> None:
+    lo = seconds(cli)[1]
+    watermark(cli, appended, "set", "--timestamp", lo, "-y").fails(2, "--replace-window", "twice")
+    watermark(cli, appended, "reset", "-y").fails(2, "a second time", "--allow-duplicates")
+    watermark(cli, appended, "set", "--timestamp", "2999-01-01", "-y").fails(2, "--skip-rows")
+    watermark(cli, appended, "set", "--timestamp", "soon", "-y").fails(2, "not a time")
+    watermark(cli, appended, "set", "--id", "5", "-y").fails(2, "--timestamp")
+    both = ("--timestamp", lo, "--id", "x")
+    watermark(cli, appended, "set", *both, "-y").fails(2, "whole number")
+    watermark(cli, appended, "set", "-y").fails(2, "nothing to set")
+    cli.mysql(
+        "DELETE FROM notes WHERE id = 6",
+        "UPDATE notes SET note = 'other', changed = changed WHERE id = 5",
+    )
+    watermark(cli, appended, "set", "--timestamp", lo, "--id", "5", "--replace-window", "-y").does()
+    state = read_state(cli, "notes", "shop")
+    assert state.replace_window is not None
+    assert (state.replace_window.lo, state.position and state.position.key) == (lo, None)
+    sync_to_equal(cli, appended)
+    watermark(cli, appended, "reset", "--replace-window", "-y").does()
+    sync_to_equal(cli, appended)
+    watermark(cli, appended, "reset", "--allow-duplicates", "-y").does()
+    run(cli, appended, "sync", "-p", "shop").does()
+    assert cli.redshift(f"SELECT count(*) FROM {cli.schema}.notes") == [(22,)]
+
+
+def test_a_reset_and_a_date_begin_afresh_from_there(cli: Cli, merged: Path) -> None:
+    watermark(cli, merged, "reset", "-y").does()
+    watermark(cli, merged, "set", "--timestamp", "2999-01-01", "-y").does()
+    history = json.loads(watermark(cli, merged, "history", "-o", "json").does().out)
+    assert [row["what"].split(" at ")[0] for row in history[:2]] == [
+        "set-watermark 2999-01-01",
+        "set-watermark to the beginning",
+    ]
