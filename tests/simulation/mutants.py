@@ -63,9 +63,8 @@ MUTANTS: dict[str, Mutant] = {
         (
             Edit(
                 _REGISTER,
-                "                if (found.etag if found is not None else None) != etag:\n"
-                "                    return None\n",
-                "                etag = found.etag if found is not None else None\n",
+                "                if found.etag != etag:\n                    return None\n",
+                "                etag = found.etag\n",
             ),
         ),
     ),
