@@ -17,10 +17,11 @@ CORES = min(os.cpu_count() or 1, 8)
 
 @dataclass(slots=True)
 class Figures:
-    """What some seeds came to, with `seconds` as the wall clock had them."""
+    """What some seeds came to; `seconds` are the wall clock's, `cpu` those of all processors."""
 
     seeds: int = 0
     seconds: float = 0.0
+    cpu: float = 0.0
     simulated: float = 0.0
     rows: int = 0
     tally: Counter[str] = field(default_factory=Counter)
@@ -37,6 +38,7 @@ class Figures:
         doubled = sum("doubled" in word for word in self.broken.values())
         return [
             f"seeds: {self.seeds} in {self.seconds:.1f} s, {rate:.1f} a second",
+            f"processor: {self.cpu:.1f} s, {self.seeds / self.cpu:.1f} seeds a second of one core",
             f"kills: {tally['kills']}, stops: {tally['stops']}, other faults: {faults}",
             f"passes: {tally['passes']}, events: {tally['events']}, source rows: {self.rows}",
             f"simulated: {self.simulated / 3600:.0f} h, {speed:.0f} times as fast as the clock",
@@ -84,6 +86,7 @@ def played(
             raise RuntimeError(err.decode()[-4000:])
         told = json.loads(out)
         total.seeds += told["seeds"]
+        total.cpu += told["cpu"]
         total.simulated += told["simulated"]
         total.rows += told["rows"]
         total.tally += Counter(told["tally"])

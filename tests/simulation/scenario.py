@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from s3rs_async import clock, extract
+from s3rs_async.errors import Error
 from s3rs_async.line import Line
 from s3rs_async.s3.ownership import Suspicion
 from tests.simulation.loop import DeadlockError, Process, SeededLoop
@@ -140,8 +141,12 @@ class Play:
     async def mended(self, line: Line) -> None:
         """What was put back is reconciled by a person, before anything is expected of a daemon."""
         process = self.world.process("operator")
-        work = self._living(process, self.players.reconcile(line))
+        work = self._living(process, self._reconciled(line))
         await asyncio.wait([self.loop.spawn(process, work)])
+
+    async def _reconciled(self, line: Line) -> None:
+        with suppress(Error):  # then it is done again
+            await self.players.reconcile(line)
 
     async def last(self, process: Process) -> None:
         """A5."""
