@@ -74,6 +74,10 @@ def state_key(cli: Cli) -> str:
     return layout(cli, "notes", "shop").state
 
 
+def put(cli: Cli, body: str) -> None:
+    cli._store.put_object(Bucket=cli.box.s3.bucket, Key=state_key(cli), Body=body.encode())
+
+
 def seconds(cli: Cli) -> list[str]:
     found = cli.mysql(
         "SET time_zone = '+00:00'",
@@ -154,3 +158,61 @@ def test_a_reset_and_a_date_begin_afresh_from_there(cli: Cli, merged: Path) -> N
         "set-watermark 2999-01-01",
         "set-watermark to the beginning",
     ]
+
+
+@pytest.mark.parametrize("body", [None, "{}", "edited"])
+@pytest.mark.parametrize("command", ["reconcile", "restore"])
+def test_a_lost_or_damaged_state_comes_back_and_nothing_comes_twice(
+    cli: Cli, appended: Path, body: str | None, command: str
+) -> None:
+    whole = cli.body(state_key(cli))
+    epoch = json.loads(whole)["epoch"]
+    if body is None:
+        cli._store.delete_object(Bucket=cli.box.s3.bucket, Key=state_key(cli))
+    else:
+        put(cli, whole.replace('"next_seq":2', '"next_seq":3') if body == "edited" else body)
+        refused = run(cli, appended, "sync", "-p", "shop")
+        assert (refused.code, "watermark restore" in refused.err) == (3, True), refused.err
+    watermark(cli, appended, command, "-y").does()
+    state = read_state(cli, "notes", "shop")
+    assert state.epoch > epoch
+    assert state.rows.loaded == TIES * 3
+    sync_to_equal(cli, appended)
+
+
+def test_a_window_half_replaced_is_known_from_the_ledger(cli: Cli, appended: Path) -> None:
+    cli.mysql("UPDATE notes SET note = 'other', changed = changed")
+    watermark(cli, appended, "reset", "--replace-window", "-y").does()
+    run(cli, appended, "sync", "-p", "shop", "--limit=5").does()
+    assert read_state(cli, "notes", "shop").replace_window is not None
+    window = read_state(cli, "notes", "shop").replace_window
+    watermark(cli, appended, "reconcile", "-y").does()
+    assert read_state(cli, "notes", "shop").replace_window == window
+    sync_to_equal(cli, appended)
+
+
+def test_fields_are_edited_and_a_state_goes_out_and_comes_back(
+    cli: Cli, merged: Path, tmp_path: Path
+) -> None:
+    watermark(cli, merged, "edit", "--set", "last_failure=known", "-y").does()
+    assert read_state(cli, "notes", "shop").last_failure == "known"
+    watermark(cli, merged, "edit", "--set", "postion=null", "-y").fails(2, "did you mean position")
+    watermark(cli, merged, "edit", "--set", "position=5", "-y").fails(2, "must be")
+    watermark(cli, merged, "edit", "--set", "stop=mine", "-y").fails(2, "not stopped by hand")
+    file = str(tmp_path / "states.json")
+    run(cli, merged, "watermark", "export", file).does()
+    watermark(cli, merged, "import", file, "-y").fails(5, "--force")
+    before = read_state(cli, "notes", "shop")
+    watermark(cli, merged, "import", file, "--force", "-y").does()
+    after = read_state(cli, "notes", "shop")
+    assert (after.epoch, after.position) == (before.epoch + 1, before.position)
+    cli._store.delete_object(Bucket=cli.box.s3.bucket, Key=state_key(cli))
+    watermark(cli, merged, "import", file, "-y").does()
+    sync_to_equal(cli, merged)
+
+
+def test_a_table_read_whole_has_no_watermark_to_set(cli: Cli) -> None:
+    make_notes(cli)
+    config = cli.pipeline({"notes": {"cdc_strategy": "full_sync"}})
+    run(cli, config, "sync", "-p", "shop").does()
+    watermark(cli, config, "reset", "-y").fails(2, "read whole")
