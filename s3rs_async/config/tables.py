@@ -203,10 +203,10 @@ def _add(read: Tables, table: TableName, common: _Written, own: _Written) -> Non
 def _contradictions(asked: TableSettings) -> Iterator[tuple[str, str, str, str]]:
     """The setting that can't be, the one that forbids it, why, and what to write instead."""
     strategy = asked.cdc_strategy
-    if asked.lookback and asked.apply == Mode.APPEND:
+    if asked.lookback and asked.apply == "append":
         message = "what lookback reads again would be appended again"
         yield "lookback", "apply", message, "apply: merge"
-    if asked.apply == Mode.REPLACE and strategy not in {None, Strategy.FULL_SYNC}:
+    if asked.apply == "replace" and strategy not in {None, Strategy.FULL_SYNC}:
         message = "only a table that is read whole can be replaced"
         yield "apply", "cdc_strategy", message, "cdc_strategy: full_sync"
     for name, strategies in _USELESS.items():
