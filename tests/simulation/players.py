@@ -186,7 +186,7 @@ class Players:
     async def writer(self) -> None:
         """Transactions that overlap, commit late, or never."""
         rng = self.world.rng
-        for _ in range(rng.randrange(3, 8)):
+        for _ in range(rng.randrange(2, 6)):
             within = self.source.begin()
             for _ in range(rng.randrange(1, 4)):
                 if self.kind in {"merge", "whole"} and self.source.rows and rng.random() < 0.4:

@@ -50,7 +50,8 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     """Play them."""
     asked = _arguments()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(_SILENT))
+    silent = structlog.make_filtering_bound_logger(_SILENT)
+    structlog.configure(wrapper_class=silent, cache_logger_on_first_use=True)
     remember()
     gc.freeze()
     gc.disable()  # what a seed leaves behind is thrown away between seeds

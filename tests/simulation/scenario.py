@@ -33,7 +33,7 @@ _VISITORS = {
     "marker": 0.25,
     "operator": 0.2,
 }
-STORM_SECONDS = 170.0
+STORM_SECONDS = 115.0
 LAST_PASSES = 14
 LAST_SECONDS = 40_000.0
 
@@ -112,7 +112,7 @@ class Play:
         self.start("daemon")
         for name, share in _VISITORS.items():
             if world.chance(share) and (name != "marker" or self.kind in {"merge", "append"}):
-                world.later(world.rng.random() * 120.0, self.start, name)
+                world.later(world.rng.random() * 85.0, self.start, name)
         with suppress(TimeoutError):
             async with asyncio.timeout(STORM_SECONDS), asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.players.writer())
