@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -84,6 +85,17 @@ def seconds(cli: Cli) -> list[str]:
         "SELECT CAST(changed AS CHAR) FROM notes GROUP BY changed ORDER BY changed",
     )
     return [text for (text,) in found]
+
+
+def sync_in(cli: Cli, config: Path, note: str) -> None:
+    """A row more, synced as soon as the second of its stamp is over."""
+    cli.mysql(f"INSERT INTO notes (note) VALUES ('{note}')")
+    for _ in range(10):
+        run(cli, config, "sync", "-p", "shop").does()
+        if len(cli.redshift(f"SELECT 1 FROM {cli.schema}.notes")) > TIES * 3:
+            return
+        time.sleep(1)
+    raise AssertionError("the row is never read")
 
 
 def sync_to_equal(cli: Cli, config: Path) -> None:
@@ -216,3 +228,23 @@ def test_a_table_read_whole_has_no_watermark_to_set(cli: Cli) -> None:
     config = cli.pipeline({"notes": {"cdc_strategy": "full_sync"}})
     run(cli, config, "sync", "-p", "shop").does()
     watermark(cli, config, "reset", "-y").fails(2, "read whole")
+
+
+def test_a_state_set_back_byte_for_byte_is_reconciled_to_equal(cli: Cli, appended: Path) -> None:
+    old = cli.body(state_key(cli))
+    sync_in(cli, appended, "late")
+    put(cli, old)
+
+    refused = run(cli, appended, "sync", "-p", "shop")
+    assert (refused.code, "watermark reconcile" in refused.err) == (3, True), refused.err
+    watermark(cli, appended, "set", "--timestamp", "2020-01-01", "-y").fails(3, "reconcile")
+    watermark(cli, appended, "reconcile", "-y").does()
+    sync_to_equal(cli, appended)
+
+
+def test_the_files_of_what_waits_and_of_what_is_loaded_are_shown(cli: Cli, merged: Path) -> None:
+    cli.mysql("INSERT INTO notes (note) VALUES ('x')")
+    run(cli, merged, "sync", "-p", "shop", "--s3-only").does()
+    told = json.loads(watermark(cli, merged, "get", "--show-files", "-o", "json").does().out)
+    assert [part["status"] for part in told["files"]] == ["loaded", "waiting"]
+    assert told["redshift_status"] == "pending"
