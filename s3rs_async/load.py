@@ -23,6 +23,7 @@ from . import clock, commit
 from .commit import LedgerHead, Pending, State
 from .errors import ConflictError, DataError, Error
 from .failpoint import step
+from .flow import together
 from .line import Line
 from .model import Column, Manifest, TableSpec
 from .redshift import ledger, loader, schema
@@ -109,7 +110,7 @@ class Loading:
         """The first batches of the chain, up to one that cannot be read; its error if none can."""
         chosen = state.pending[:MAX_BATCHES]
         gate = asyncio.Semaphore(_READERS)
-        async with asyncio.TaskGroup() as group:
+        async with together() as group:
             reading = [group.create_task(self._read(each, gate)) for each in chosen]
         chain: list[Manifest] = []
         for task in reading:
