@@ -120,8 +120,8 @@ class Loading:
                     raise found
                 break
             chain.append(found)
-        together = _together(chain, state)
-        return [self._order(*each) for each in zip(chosen, together, strict=False)]
+        fitting = _fitting(chain, state)
+        return [self._order(*each) for each in zip(chosen, fitting, strict=False)]
 
     async def _read(self, pending: Pending, gate: asyncio.Semaphore) -> Manifest | Error:
         async with gate:
@@ -170,7 +170,7 @@ class Loading:
             )
 
 
-def _together(chain: Sequence[Manifest], state: State) -> Sequence[Manifest]:
+def _fitting(chain: Sequence[Manifest], state: State) -> Sequence[Manifest]:
     """As many of the chain as one transaction should take, the first in any case."""
     first, taken, size = chain[0], 0, 0
     if first.generation != state.generation:
