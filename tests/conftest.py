@@ -41,8 +41,12 @@ if TYPE_CHECKING:
 
 _UNIT = Path(__file__).parent / "unit"
 _DAEMON = Path(__file__).parent / "daemon"
-_ASKED_FOR = {"crash", "model", "race", "simulation"}
-"""Suites that `-m` alone runs; a short part of each, unmarked, is in the ordinary set."""
+_ASKED_FOR = {"crash", "model", "race", "simulation", "thorough"}
+"""Suites that `-m` alone runs."""
+_SUITES = {"crash": "crash", "fault": "crash", "race": "race", "simulation": "simulation"}
+_SUITES["model"] = "model"
+_ORDINARY = {"test_matrix.py", "test_proxy.py", "test_s3_faults.py"}
+"""Of those folders, what every run has."""
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
@@ -105,6 +109,10 @@ def pytest_asyncio_loop_factories(
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What waits most goes first, lest it wait alone at the end; what takes long is asked for."""
     items.sort(key=lambda item: _DAEMON not in item.path.parents)
+    for item in items:
+        suite = _SUITES.get(item.path.parent.name)
+        if suite is not None and item.path.name not in _ORDINARY:
+            item.add_marker(suite)
     if config.option.markexpr:
         return
     asked_for = [item for item in items if _ASKED_FOR & {mark.name for mark in item.iter_markers()}]

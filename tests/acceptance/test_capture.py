@@ -9,16 +9,15 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pymysql
 import pytest
 
-from s3rs_async import service, sync
+from s3rs_async import service
 from s3rs_async.config import load_connections
 from s3rs_async.demo.compare import connect
-from s3rs_async.mysql.bound import fix_bound
+from s3rs_async.mysql import feed
 from s3rs_async.sandbox import mariadb
 from tests.acceptance import ledger
 from tests.acceptance.compare import assert_equal, mysql, redshift, target_columns
@@ -218,7 +217,7 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Say how long a pass of this process waits for those who are still writing."""
 
     def set_to(seconds: float) -> None:
-        monkeypatch.setattr(sync, "fix_bound", partial(fix_bound, wait=seconds))
+        monkeypatch.setattr(feed, "_BOUND_SECONDS", seconds)
 
     return set_to
 

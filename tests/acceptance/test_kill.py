@@ -42,6 +42,8 @@ MADE = """n, 0, CONCAT('Zoë 田 ', n), IF(n % 7 = 0, NULL, n / 16), n / 3, n / 
   '2020-02-29' + INTERVAL n DAY, '2021-01-01' + INTERVAL n MICROSECOND,
   IF(n % 3 = 0, NULL, REPEAT(MD5(n), 1 + n % 6)), 1 + n % 3, n % 1024, UNHEX(SHA1(n)), -n"""
 
+pytestmark = pytest.mark.crash
+
 
 @dataclass
 class Town:

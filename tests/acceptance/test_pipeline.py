@@ -83,7 +83,7 @@ def test_status_and_watermarks_tell_where_tables_stand_without_their_ends(cli: C
     assert found["new"]["status"] == "never read"
     text = cli.run("status", "-p", "shop", config=alone).does().out.splitlines()
     assert text[0].startswith("pipeline  table")
-    assert text[0].split()[-2:] == ["last", "failure"]
+    assert text[0].split()[-3:] == ["last", "failure", "stopped"]
     assert len(text) == 4
 
     everything = json.loads(cli.run("watermark", "list", "-o", "json", config=alone).does().out)
@@ -106,7 +106,7 @@ def test_a_damaged_state_is_told_and_the_others_are_still_shown(cli: Cli) -> Non
     cli._store.put_object(Bucket=cli.box.s3.bucket, Key=key, Body=body.encode())
     for command in (["status", "-p", "shop"], ["status"], ["watermark", "list"]):
         ended = cli.run(*command, "-o", "json", config=config)
-        ended.fails(3, "the state object is damaged", "hist/")
+        ended.fails(3, "the state object is damaged", "watermark restore")
         shown = {each["table"].partition(".")[2]: each["status"] for each in json.loads(ended.out)}
         assert shown == {"notes": "loaded", "hurt": "damaged"}
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.daemon.conftest import Town
     from tests.daemon.process import Daemon
 
-pytestmark = [pytest.mark.daemon, pytest.mark.timeout(EXTENT.limit)]
+pytestmark = [pytest.mark.daemon, pytest.mark.thorough, pytest.mark.timeout(EXTENT.limit)]
 TTL = 30.0
 """Seconds after which a table whose holder says nothing any more is taken over."""
 OLDEST = TTL + 5 + EXTENT.every

@@ -16,7 +16,7 @@ import asyncpg
 import pyarrow as pa
 import pytest
 
-from s3rs_async.redshift.connection import _Connection
+from s3rs_async.redshift.dial import _Connection
 from tests.standin.orders import (
     DDL,
     FIRST,

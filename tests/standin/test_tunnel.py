@@ -17,7 +17,7 @@ import asyncssh
 import psycopg
 import pytest
 
-from s3rs_async.redshift.connection import _Connection, _NamedContext
+from s3rs_async.redshift.dial import _Connection, _NamedContext
 from s3rs_async.sandbox import tls
 from s3rs_async.sandbox.bastion import Gate
 from tests.standin.orders import DDL, FIRST, READ, load
