@@ -41,12 +41,25 @@ if TYPE_CHECKING:
 
 _UNIT = Path(__file__).parent / "unit"
 _DAEMON = Path(__file__).parent / "daemon"
-_ASKED_FOR = {"crash", "model", "race", "simulation", "thorough"}
+_ASKED_FOR = {"crash", "model", "protocol", "race", "simulation", "thorough"}
 """Suites that `-m` alone runs."""
 _SUITES = {"crash": "crash", "fault": "crash", "race": "race", "simulation": "simulation"}
 _SUITES["model"] = "model"
 _ORDINARY = {"test_matrix.py", "test_proxy.py", "test_s3_faults.py"}
 """Of those folders, what every run has."""
+_PROTOCOL = {
+    "test_claims.py",
+    "test_full_refresh.py",
+    "test_hand_set.py",
+    "test_redshift_chain.py",
+    "test_refused_passes.py",
+    "test_replay.py",
+    "test_s3clean.py",
+    "test_stopped.py",
+    "test_watermark.py",
+    "test_window_replace.py",
+}
+"""The protocol's commands on real servers, a process for each call."""
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
@@ -111,6 +124,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: _DAEMON not in item.path.parents)
     for item in items:
         suite = _SUITES.get(item.path.parent.name)
+        if item.path.parent.name == "acceptance" and item.path.name in _PROTOCOL:
+            suite = "protocol"
         if suite is not None and item.path.name not in _ORDINARY:
             item.add_marker(suite)
     if config.option.markexpr:
