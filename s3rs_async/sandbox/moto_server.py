@@ -3,12 +3,20 @@
 Standard input is a listening socket, as inetd would give it. So its port is known, and nobody
 else's, before moto has imported itself: whoever needs only the address need not wait, and early
 requests wait in the socket's queue.
+
+moto looks at a condition and then writes, in as many threads as there are requests: of two writers
+under one ETag both may win, once in thousands of times. So conditional writes go one by one here,
+each with its body read before, lest one that is slow to arrive holds up the others.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import socket
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -16,6 +24,24 @@ from moto.moto_server.werkzeug_app import (
     create_backend_app,
 )
 from werkzeug.serving import make_server
+
+_CONDITIONS = {"HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"}
+
+Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+def one_by_one(app: Application) -> Application:
+    """The application, with its conditional writes in turn."""
+    turn = threading.Lock()
+
+    def serve(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401 - WSGI's
+        if environ["REQUEST_METHOD"] != "PUT" or not _CONDITIONS & environ.keys():
+            return app(environ, start_response)
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        with turn:
+            return app({**environ, "wsgi.input": io.BytesIO(body)}, start_response)
+
+    return serve
 
 
 def main() -> None:
@@ -26,7 +52,7 @@ def main() -> None:
     make_server(
         "127.0.0.1",
         port,
-        DomainDispatcherApplication(create_backend_app),
+        one_by_one(DomainDispatcherApplication(create_backend_app)),
         threaded=True,
         request_handler=MotoRequestHandler,
         fd=0,
