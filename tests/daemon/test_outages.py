@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.daemon.process import Daemon
     from tests.daemon.tables import Table
 
-pytestmark = [pytest.mark.daemon, pytest.mark.timeout(EXTENT.limit)]
+pytestmark = [pytest.mark.daemon, pytest.mark.thorough, pytest.mark.timeout(EXTENT.limit)]
 DRAIN = 20.0
 NOTICED = 20.0
 RECOVERED = 90.0
