@@ -45,7 +45,7 @@ _ASKED_FOR = {"crash", "model", "protocol", "race", "simulation", "thorough"}
 """Suites that `-m` alone runs."""
 _SUITES = {"crash": "crash", "fault": "crash", "race": "race", "simulation": "simulation"}
 _SUITES["model"] = "model"
-_ORDINARY = {"test_matrix.py", "test_proxy.py", "test_s3_faults.py"}
+_ORDINARY = {"test_matrix.py", "test_mutants.py", "test_proxy.py", "test_s3_faults.py"}
 """Of those folders, what every run has."""
 _PROTOCOL = {
     "test_claims.py",

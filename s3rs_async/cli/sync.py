@@ -15,7 +15,7 @@ from .output import say, tell, write_json
 if TYPE_CHECKING:
     from ..planning import Preview
     from ..report import RunReport, TableReport
-    from ..service import Watch
+    from ..service import End, Watch
 
 _LEAVE_OUT = "leave one of them out"
 
@@ -98,12 +98,7 @@ def sync(  # noqa: D103 - its help is below, for the terminal
         _tell_previews(options.run_async(service.preview(connections, ask)), json_output)
         return ExitCode.OK
     end = options.run_async(service.sync(connections, ask, _progress(quiet=quiet)))
-    try:
-        _tell_report(end.report, json_output)
-    except ConfigError as unwritten:
-        tell(unwritten)
-        return end.exit_code or unwritten.exit_code
-    return end.exit_code
+    return _ended(end, json_output)
 
 
 sync.help = """Bring tables forward once: from MySQL to S3, and from S3 to Redshift.
@@ -152,6 +147,16 @@ def _progress(*, quiet: bool) -> Watch | None:
     from ..progress import draw
 
     return draw
+
+
+def _ended(end: End, json_output: str | None) -> ExitCode:
+    """The report told, and the exit code: also where the report can't be written."""
+    try:
+        _tell_report(end.report, json_output)
+    except ConfigError as unwritten:
+        tell(unwritten)
+        return end.exit_code or unwritten.exit_code
+    return end.exit_code
 
 
 def _tell_report(report: RunReport, json_output: str | None) -> None:

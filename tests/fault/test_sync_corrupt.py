@@ -68,3 +68,4 @@ async def test_any_turned_byte_is_noticed(town: Town, end: str, way: Way) -> Non
     while await turned(table, proxy, way, at):
         at += 397
         await asyncio.sleep(0)
+    assert at, "not one byte was turned"

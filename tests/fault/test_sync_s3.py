@@ -85,7 +85,10 @@ async def test_a_failure_inside_of_a_good_answer_is_seen(town: Town) -> None:
     table, tally = town.table("merge", 9), Tally()
     await table.synced()
     fault = Match("POST", f"/{table.pipeline}/", "complete")
-    await survive(table, tally, "200", lambda: town.s3.put(fault, Answer(200, "InternalError")))
+    armed = []
+    failing = Answer(200, "InternalError")
+    await survive(table, tally, "200", lambda: armed.append(town.s3.put(fault, failing)))
+    assert armed[0].met.is_set(), "no upload was completed"
 
 
 @pytest.mark.crash
