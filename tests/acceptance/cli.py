@@ -1,5 +1,8 @@
 """The command line as its users run it: a process of its own, in the sandbox's environment.
 
+What is `run` to its end is a fork of a process that has imported it all (`running`); what is to be
+watched or signalled on its way is `start`ed like any other program.
+
 Every run is looked through for the secrets it knows, whatever the test is about. A `Relay` stands
 between the command and the object store, to see, hold, change or answer requests at a given moment.
 """
@@ -9,6 +12,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import re
@@ -34,10 +38,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from s3rs_async.sandbox import Box
+    from tests.acceptance.running import Commands
 
 COMMAND = [sys.executable, "-m", "s3rs_async"]
 AT_ONCE = 3
 PATIENCE = 60.0
+_NUMBERS = itertools.count(1)
 
 Overrides = dict[str, Any]
 """What differs in connections.yml, by dotted path; None takes a key away."""
@@ -83,6 +89,7 @@ class Cli:
     """`s3rs` with a configuration of the test's own, and straight looks at what it works on."""
 
     box: Box
+    forks: Commands
     folder: Path
     database: str
     schema: str
@@ -153,9 +160,7 @@ class Cli:
         **how: Any,
     ) -> subprocess.Popen[bytes]:
         """Begin a command; its output is for `ended`."""
-        environment = {**self.environment, **(env or {})}
-        if "S3RS_CONFIG" not in environment and "DB_HOST" not in environment:
-            environment["S3RS_CONFIG"] = str(config or self.config(overrides))
+        environment = self._settings(overrides, config, env)
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": self.folder, **how}
         return subprocess.Popen([*COMMAND, *args], env=environment, **streams)
 
@@ -165,13 +170,43 @@ class Cli:
             out, err = process.communicate(timeout=timeout)
         finally:
             process.kill()
-        ended = Ended(process.returncode, (out or b"").decode(), (err or b"").decode())
+        return self._told(process.returncode, out or b"", err or b"")
+
+    def _told(self, code: int, out: bytes, err: bytes) -> Ended:
+        ended = Ended(code, out.decode(), err.decode())
         self.keeps_secrets(ended.out)
         self.keeps_secrets(ended.err)
         return ended
 
-    def run(self, *args: str, **how: Any) -> Ended:
-        return self.ended(self.start(*args, **how))
+    def _settings(
+        self, overrides: Overrides | None, config: Path | None, env: Mapping[str, str] | None
+    ) -> dict[str, str]:
+        environment = {**self.environment, **(env or {})}
+        if "S3RS_CONFIG" not in environment and "DB_HOST" not in environment:
+            environment["S3RS_CONFIG"] = str(config or self.config(overrides))
+        return environment
+
+    def run(
+        self,
+        *args: str,
+        overrides: Overrides | None = None,
+        config: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        **how: Any,
+    ) -> Ended:
+        """Run a command to its end: a fork, unless its streams are to be others."""
+        if how:
+            started = self.start(*args, overrides=overrides, config=config, env=env, **how)
+            return self.ended(started)
+        number = next(_NUMBERS)
+        out, err = (self.folder / f"run-{number}.{end}" for end in ("out", "err"))
+        environment = self._settings(overrides, config, env)
+        call = self.forks.launch(args, environment, out, errors=err, folder=self.folder)
+        try:
+            code = call.ended(PATIENCE)
+        finally:
+            call.killed_if_running()
+        return self._told(code, out.read_bytes(), err.read_bytes())
 
     def sync(self, *tables: str, **how: Any) -> Ended:
         """`s3rs sync` of tables of this test's database; what begins with - is an option."""
@@ -277,9 +312,11 @@ def forms(secret: str) -> set[str]:
 
 
 @pytest.fixture
-def cli(box: Box, database: str, schema: str, prefix: str, tmp_path: Path) -> Iterator[Cli]:
+def cli(
+    box: Box, forks: Commands, database: str, schema: str, prefix: str, tmp_path: Path
+) -> Iterator[Cli]:
     """The command line, and at the end a look for secrets in all that it left in the bucket."""
-    found = Cli(box, tmp_path, database, schema, prefix)
+    found = Cli(box, forks, tmp_path, database, schema, prefix)
     yield found
     for key in found.objects():
         found.keeps_secrets(found.body(key))

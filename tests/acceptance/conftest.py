@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from s3rs_async.mysql.connection import Source
+from tests.acceptance.running import Commands
 from tests.acceptance.source import Run, application, configured
 
 if TYPE_CHECKING:
     from s3rs_async.sandbox import Box
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    """The parent of every command that is run to its end."""
+    commands = Commands(tmp_path_factory.mktemp("forks"), {})
+    yield commands
+    commands.stop()
 
 
 @pytest.fixture

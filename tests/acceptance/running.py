@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from s3rs_async.sandbox import Box
 
@@ -36,6 +37,16 @@ _LOOK = 0.005
 WITHIN = 60.0
 HOST = "TEST_HOST"
 """A variable of a call's environment: the machine that it is to believe it runs on."""
+
+_IMPORTED_ONCE = (
+    "asyncssh",
+    "orjson",
+    "uvloop",
+    "s3rs_async.log",
+    "s3rs_async.progress",
+    "s3rs_async.service",
+)
+"""For every child."""
 
 
 @dataclass(eq=False)
@@ -97,6 +108,7 @@ class Commands:
     calls: list[Call] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._one = threading.Lock()
         self._parent = subprocess.Popen(
             [sys.executable, __file__],
             stdin=subprocess.PIPE,
@@ -121,10 +133,22 @@ class Commands:
 
     def begin(self, *argv: str, environment: Mapping[str, str] | None = None) -> Call:
         """Begin any command of `s3rs`."""
-        log = self.folder / f"call-{len(self.calls)}.log"
         settings = {**os.environ, **self.environment, **(environment or {})}
-        answer = self.ask({"argv": argv, "environment": settings, "log": str(log)})
-        call = Call(self, answer["pid"], log)
+        return self.launch(argv, settings, self.folder / f"call-{len(self.calls)}.log")
+
+    def launch(
+        self,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        *,
+        errors: Path | None = None,
+        folder: Path | None = None,
+    ) -> Call:
+        """Begin a command with just this environment; stderr goes to the log unless told."""
+        order = {"argv": argv, "environment": environment, "log": str(log)}
+        order |= {"errors": str(errors or log), "folder": str(folder or Path.cwd())}
+        call = Call(self, self.ask(order)["pid"], log)
         self.calls.append(call)
         return call
 
@@ -141,8 +165,9 @@ class Commands:
         """One order to the parent, and its answer."""
         assert self._parent.stdin is not None
         assert self._parent.stdout is not None
-        self._parent.stdin.write(json.dumps(order) + "\n")
-        answer: dict[str, Any] = json.loads(self._parent.stdout.readline())
+        with self._one:
+            self._parent.stdin.write(json.dumps(order) + "\n")
+            answer: dict[str, Any] = json.loads(self._parent.stdout.readline())
         return answer
 
 
@@ -168,8 +193,8 @@ def config(box: Box, folder: Path, **changes: Mapping[str, Any]) -> dict[str, st
 
 
 def _serve() -> None:
-    import s3rs_async.progress
-    import s3rs_async.service  # noqa: F401 - imported once, for every child
+    for name in _IMPORTED_ONCE:
+        importlib.import_module(name)
     from s3rs_async import failpoint
 
     alive: set[int] = set()
@@ -196,9 +221,11 @@ def _run(order: dict[str, Any], failpoint: ModuleType) -> NoReturn:
 
     code = 1  # as Python's own
     try:
-        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        null = os.open(os.devnull, os.O_RDONLY)
-        for number, stream in enumerate((null, log, log)):
+        os.chdir(order["folder"])
+        anew = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        log, null = os.open(order["log"], anew), os.open(os.devnull, os.O_RDONLY)
+        errors = log if order["errors"] == order["log"] else os.open(order["errors"], anew)
+        for number, stream in enumerate((null, log, errors)):
             os.dup2(stream, number)
         os.environ.clear()
         os.environ.update(order["environment"])

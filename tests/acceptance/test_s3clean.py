@@ -226,7 +226,7 @@ def test_nothing_is_deleted_before_it_is_said(cli: Cli) -> None:
     table = ("-t", f"{cli.database}.notes", *NOW, "-q")
 
     dry = cli.run("s3clean", "clean", *table, "--dry-run", "--force").does()
-    asked = cli.run("s3clean", "clean", *table, stdin=-3)
+    asked = cli.run("s3clean", "clean", *table)
 
     assert "3 objects" in dry.out
     assert "would be deleted" in dry.out
