@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.model import checker, figures
+from tests.model.configurations import SHORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +29,11 @@ def each(configurations: Iterable[Configuration]) -> Any:
             for one in configurations
         ],
     )
+
+
+def beyond_short(configurations: Iterable[Configuration]) -> list[Configuration]:
+    """Those that the short set, which runs beside them, has not."""
+    return [one for one in configurations if one not in SHORT]
 
 
 def prove(configuration: Configuration, folder: Path, request: pytest.FixtureRequest) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.model.configurations import PROTOCOL, Configuration
-from tests.model.running import each, prove
+from tests.model.running import beyond_short, each, prove
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.model
 
 
-@each(PROTOCOL)
+@each(beyond_short(PROTOCOL))
 def test_the_protocol_holds(
     configuration: Configuration, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.model.configurations import NAIVE, Configuration
-from tests.model.running import each, prove
+from tests.model.running import beyond_short, each, prove
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.model
 
 
-@each(NAIVE)
+@each(beyond_short(NAIVE))
 def test_the_naive_variant_is_caught(
     configuration: Configuration, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
