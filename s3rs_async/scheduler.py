@@ -35,9 +35,12 @@ def next_start(every: float, spent: float, chance: float) -> float:
 
 
 def rival_start(every: float, left: float, chance: float) -> float:
-    """Seconds until the next try at a table that another process had; `left` until it is dead."""
+    """Seconds until the next try at a table that another process had; `left` until it is dead.
+
+    Rivals need no spreading: of those that come at once one conditional write lets one in.
+    """
     usual = next_start(every, 0.0, chance)
-    return min(usual, left + chance if left else _SOON * (1 + chance))
+    return min(usual, left + _JITTER * chance if left else _SOON * (1 + chance))
 
 
 def retry_start(every: float, failures: int, error: BaseException, chance: float) -> float:
