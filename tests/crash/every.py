@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.crash.town import Town
 
 
-def tests_of(steps: str) -> tuple[Any, Any]:
+def parts_of(steps: str) -> tuple[Any, Any]:
     """The short set of the steps' cells, and all of them on two seeds; `live` is what asserts."""
 
     @pytest.mark.parametrize("cell", matrix.short(steps), ids=str)

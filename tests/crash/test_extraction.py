@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.crash.every import tests_of
+from tests.crash.every import parts_of
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 
-test_a_crash_is_made_good, test_any_crash_is_made_good = tests_of("X")
+test_a_crash_is_made_good, test_any_crash_is_made_good = parts_of("X")
