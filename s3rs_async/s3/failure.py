@@ -76,6 +76,9 @@ def translated(place: Place, key: str | None, *, once: bool = False) -> Iterator
         raise _settings(reason, place, key) from reason
     except (boto.BotoCoreError, aiohttp.ClientError, TimeoutError) as reason:
         raise _broken(reason, place, key, once=once) from reason
+    except KeyError as missing:  # not S3, or what stands before it: an answer without its ETag
+        facts = place.facts(key) | {"field": str(missing.args[0])}
+        raise _doubt("the store's answer lacks a field", facts, once=once) from missing
 
 
 def code_of(answer: boto.ClientError) -> tuple[str, int]:

@@ -77,7 +77,7 @@ class Store:
         """Write, whatever is there; the new ETag."""
         with translated(self._place, key):
             answer = await self._data.put_object(Bucket=self.bucket, Key=key, Body=body)
-        return answer["ETag"]
+            return answer["ETag"]
 
     async def put_if(self, key: str, body: bytes, etag: str | None) -> str:
         """Write once if the object still has this ETag (None: if there is none); the new ETag.
@@ -90,7 +90,7 @@ class Store:
             answer = await self._once.put_object(
                 Bucket=self.bucket, Key=key, Body=body, **condition
             )
-        return answer["ETag"]
+            return answer["ETag"]
 
     async def copy(self, source: str, key: str, etag: str) -> str:
         """A copy of an object that still has this ETag (else StaleError); the copy's ETag."""
@@ -101,7 +101,7 @@ class Store:
                 CopySource={"Bucket": self.bucket, "Key": source},
                 CopySourceIfMatch=etag,
             )
-        return answer["CopyObjectResult"]["ETag"]
+            return answer["CopyObjectResult"]["ETag"]
 
     async def list(self, prefix: str) -> AsyncGenerator[Entry, None]:
         """Every object whose key begins so, in the order of keys, a page at a time."""

@@ -88,7 +88,7 @@ class Upload:
                 Body=data,
                 **checksum,
             )
-        part: CompletedPartTypeDef = {"PartNumber": number, "ETag": answer["ETag"]}
+            part: CompletedPartTypeDef = {"PartNumber": number, "ETag": answer["ETag"]}
         part.update(checksum)
         return part
 
@@ -123,7 +123,7 @@ class Upload:
                 MultipartUpload={"Parts": parts},
                 IfNoneMatch="*",
             )
-        return answer["ETag"]
+            return answer["ETag"]
 
     async def stat(self) -> Stat | None:
         """What lies at our key now."""
@@ -175,6 +175,6 @@ async def stat(client: S3Client, place: Place, key: str) -> Stat | None:
     try:
         with translated(place, key):
             answer = await client.head_object(Bucket=place.bucket, Key=key)
+            return Stat(answer["ContentLength"], answer["ETag"], answer["Metadata"].get(STAMP, ""))
     except MissingError:
         return None
-    return Stat(answer["ContentLength"], answer["ETag"], answer["Metadata"].get(STAMP, ""))

@@ -78,6 +78,7 @@ def test_a_clean_refusal_is_known_to_be_one(
         boto.ReadTimeoutError(endpoint_url="x"),
         boto.ConnectionClosedError(endpoint_url="x"),
         boto.HTTPClientError(error="x"),
+        KeyError("ETag"),
         boto.EndpointConnectionError(endpoint_url="x", error=aiohttp.ClientOSError(104, "reset")),
         aiohttp.ClientPayloadError("cut"),
         TimeoutError(),
