@@ -10,6 +10,9 @@ in a world that does nothing any longer; else tasks would leak from seed to seed
 
 Tasks are hashed by their number: asyncio keeps some in sets, whose order would else be that of
 addresses, and the same seed would not play the same twice.
+
+Much of what asyncio's own loop does at every step is for people who look for bugs in it, and is
+left out: handles have no traceback of who made them, generators are in no list of those begun.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import heapq
+import sys
 from asyncio import events
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -37,7 +41,7 @@ class Process:
     skew: float = 0.0
     running: bool = True
     killed: bool = False
-    parked: list[events.Handle] = field(default_factory=list)
+    parked: list[Handle] = field(default_factory=list)
     at_death: list[Callable[[], None]] = field(default_factory=list)
 
 
@@ -49,30 +53,59 @@ class DeadlockError(Exception):
 
 
 class NumberedTask(asyncio.Task):
-    """A task whose hash is its number, the same in every run."""
+    """A task whose hash is its number, the same in every run; equal to itself alone."""
 
-    def __init__(self, coro: Any, *, number: int, loop: SeededLoop, **more: Any) -> None:
+    def __init__(
+        self,
+        coro: Any,
+        *,
+        number: int,
+        loop: SeededLoop,
+        context: contextvars.Context | None = None,
+    ) -> None:
         self.number = number
-        super().__init__(coro, loop=loop, name=f"{number}", **more)
+        super().__init__(coro, loop=loop, name=number, context=context)
 
     def __hash__(self) -> int:
         return self.number
 
-    def __eq__(self, other: object) -> bool:
-        return self is other
+
+class Handle:
+    """What is to be called, and in whose context; its time, if it has one."""
+
+    __slots__ = ("args", "call", "cancelled", "context", "time")
+
+    def __init__(
+        self, call: Any, args: Any, context: contextvars.Context | None, time: float | None = None
+    ) -> None:
+        self.call = call
+        self.args = args
+        self.context = contextvars.copy_context() if context is None else context
+        self.time = time
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Not to be called any more; a timer is thrown away when its time comes."""
+        self.cancelled = True
+        self.call = self.args = None
+
+    def when(self) -> float | None:
+        return self.time
 
 
 class SeededLoop(asyncio.BaseEventLoop):
     """Virtual time, drawn order, inline threads, and processes that can die."""
 
+    get_debug = staticmethod(bool)  # never; it is asked for with every future
+
     def __init__(self, rng: random.Random) -> None:
         super().__init__()
         self._draw = rng.random
         self._now = 0.0
-        self._timers: list[tuple[float, int, events.TimerHandle]] = []
+        self._timers: list[tuple[float, int, Handle]] = []
         self._count = 0
-        self._ready: list[events.Handle] = []  # the base has a deque, which gives no middle away
-        self._kept: set[asyncio.Task[Any]] = set()
+        self._ready: list[Handle] = []  # the base has a deque, which gives no middle away
+        self._tasks: list[asyncio.Task[Any]] = []
         self.steps = 0
         self.faults: list[dict[str, Any]] = []
         self.set_exception_handler(lambda _, context: self.faults.append(context))
@@ -82,8 +115,8 @@ class SeededLoop(asyncio.BaseEventLoop):
 
     def call_soon(
         self, callback: Any, *args: Any, context: contextvars.Context | None = None
-    ) -> events.Handle:
-        handle = events.Handle(callback, args, self, context)
+    ) -> Handle:
+        handle = Handle(callback, args, context)
         self._ready.append(handle)
         return handle
 
@@ -93,8 +126,12 @@ class SeededLoop(asyncio.BaseEventLoop):
         callback: Any,
         *args: Any,
         context: contextvars.Context | None = None,
-    ) -> events.TimerHandle:
-        return self.call_at(self._now + delay, callback, *args, context=context)
+    ) -> Handle:
+        when = self._now + delay
+        handle = Handle(callback, args, context, when)
+        self._count += 1
+        heapq.heappush(self._timers, (when, self._count, handle))
+        return handle
 
     def call_at(
         self,
@@ -102,20 +139,19 @@ class SeededLoop(asyncio.BaseEventLoop):
         callback: Any,
         *args: Any,
         context: contextvars.Context | None = None,
-    ) -> events.TimerHandle:
-        handle = events.TimerHandle(when, callback, args, self, context)
+    ) -> Handle:
+        handle = Handle(callback, args, context, when)
         self._count += 1
         heapq.heappush(self._timers, (when, self._count, handle))
         return handle
-
-    def _timer_handle_cancelled(self, handle: events.TimerHandle) -> None:
-        """A cancelled timer is thrown away when its time comes."""
 
     def create_task(
         self, coro: Any, *, context: contextvars.Context | None = None, **_: Any
     ) -> NumberedTask:
         self._count += 1
-        return NumberedTask(coro, number=self._count, loop=self, context=context)
+        task = NumberedTask(coro, number=self._count, loop=self, context=context)
+        self._tasks.append(task)  # thrown away it would be closed, `finally` and all
+        return task
 
     def run_in_executor(self, _: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
         """Done in place; told a step later, as a thread would."""
@@ -128,6 +164,17 @@ class SeededLoop(asyncio.BaseEventLoop):
             self.call_soon(_tell, future, result, None)
         return future
 
+    def run_forever(self) -> None:
+        sys.set_asyncgen_hooks(firstiter=None, finalizer=self._asyncgen_finalizer_hook)
+        events._set_running_loop(self)
+        try:
+            while not self._stopping:
+                self._run_once()
+        finally:
+            self._stopping = False
+            events._set_running_loop(None)
+            sys.set_asyncgen_hooks(None, None)
+
     def _run_once(self) -> None:
         ready = self._ready
         while not ready:
@@ -136,14 +183,19 @@ class SeededLoop(asyncio.BaseEventLoop):
         handle = ready[index]
         ready[index] = ready[-1]
         ready.pop()
-        if handle._cancelled:
+        if handle.cancelled:
             return
-        process = handle._context.get(PROCESS)
+        process = handle.context.get(PROCESS)
         if process is not None and not process.running:
             process.parked.append(handle)
             return
         self.steps += 1
-        handle._run()
+        try:
+            handle.context.run(handle.call, *handle.args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - the seed is told of it at its end
+            self.faults.append({"message": f"in {handle.call}", "exception": error})
 
     def _jump(self) -> None:
         timers = self._timers
@@ -152,7 +204,7 @@ class SeededLoop(asyncio.BaseEventLoop):
         self._now = timers[0][0]
         while timers and timers[0][0] <= self._now:
             handle = heapq.heappop(timers)[2]
-            if not handle._cancelled:
+            if not handle.cancelled:
                 self._ready.append(handle)
 
     def spawn(self, process: Process, work: Coroutine[Any, Any, None]) -> NumberedTask:
@@ -173,7 +225,6 @@ class SeededLoop(asyncio.BaseEventLoop):
     def kill_process(self, process: Process) -> None:
         """SIGKILL; what others must learn of it, they learn."""
         process.running, process.killed = False, True
-        self._kept |= asyncio.all_tasks(self)  # thrown away they would be closed, `finally` and all
         for told in process.at_death:
             told()
 
@@ -188,10 +239,10 @@ class SeededLoop(asyncio.BaseEventLoop):
             self._wake(process)
         me = asyncio.current_task()
         for _ in range(PUT_OUT_ROUNDS):
-            left = [task for task in asyncio.all_tasks(self) if task is not me]
+            left = [task for task in self._tasks if task is not me and not task.done()]
             if not left:
                 return
-            for task in sorted(left, key=hash):
+            for task in left:
                 task.cancel()
             await asyncio.wait(left, timeout=PUT_OUT_SECONDS)
         raise DeadlockError

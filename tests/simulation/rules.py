@@ -47,9 +47,12 @@ class Rules:
     seen: Thing | None = None
     ancestors: list[bytes] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.place = self.layout.state
+
     def check(self, what: str) -> None:
         """Every rule that the event may have touched."""
-        state = self.disk.things.get(self.layout.state)
+        state = self.disk.things.get(self.place)
         if state is not None and state is not self.seen:
             self._changed(state)
         elif self.server.commits != self.commits or what.startswith("delete"):

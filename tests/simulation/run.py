@@ -57,7 +57,7 @@ def main() -> None:
     gc.disable()  # what a seed leaves behind is thrown away between seeds
     total, since = Sum(), time.process_time()
     for seed in range(asked.first, asked.first + asked.count):
-        result = play(seed, verbose=asked.verbose)
+        result = play(seed, told=asked.verbose or asked.digests)
         total.seeds += 1
         total.simulated += result.seconds
         total.rows += result.rows
@@ -74,7 +74,7 @@ def main() -> None:
         if result.broken and asked.until_broken:
             break
         if seed % _SEEDS_PER_COLLECTION == 0:
-            gc.collect()
+            gc.collect(0)  # what came before has been looked at and is kept
     figures = {
         "seeds": total.seeds,
         "cpu": time.process_time() - since,

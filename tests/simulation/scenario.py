@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -52,21 +53,21 @@ class Result:
     steps: int
     rows: int
     tally: Counter[str]
-    trace: tuple[str, ...] = ()
+    trace: Sequence[str] = ()
     cause: BaseException | None = None
 
 
 class Play:
     """One seed's players and their world."""
 
-    def __init__(self, seed: int, *, verbose: bool) -> None:
+    def __init__(self, seed: int) -> None:
         rng = random.Random(seed)
         self.seed = seed
         self.loop = SeededLoop(rng)
         rate = rng.choice((0.0, 0.03, 0.06, 0.12))
         budget, kills, stops = rng.randrange(2, 16), rng.randrange(6), rng.randrange(3)
         storm = Storm(rate, budget, kills, stops)
-        self.world = World(rng, self.loop, storm, verbose=verbose)
+        self.world = World(rng, self.loop, storm)
         self.world.births = self._reborn
         self.kind = rng.choice(("merge", "merge", "append", "append", "ids", "whole"))
         disk, self.source = Disk(self.world), Source(self.world)
@@ -165,10 +166,10 @@ class Play:
         self.world.end(BrokenError(word))
 
 
-def play(seed: int, *, verbose: bool = False) -> Result:
-    """Play one seed."""
+def play(seed: int, *, told: bool = True) -> Result:
+    """Play one seed; what happened in it is told line by line, or only counted."""
     with clock.given(_Early()):
-        made = Play(seed, verbose=verbose)
+        made = Play(seed)
     world, loop = made.world, made.loop
     extract.BATCH_BYTES = world.rng.choice((_TINY, _BYTES))
     with clock.given(world):
@@ -184,16 +185,17 @@ def play(seed: int, *, verbose: bool = False) -> Result:
     if loop.faults and world.broken is None:
         world.broken = BrokenError(f"the loop was told: {loop.faults[0]}")
     rows = len(made.source.rows)
+    world.tally["events"] = len(world.trace)
     broken = str(world.broken) if world.broken is not None else ""
     return Result(
         seed=seed,
         broken=broken,
-        digest=world.digest,
+        digest=world.digest() if told else "",
         seconds=seconds,
         steps=loop.steps,
         rows=rows,
         tally=world.tally,
-        trace=tuple(world.trace),
+        trace=world.lines() if told else (),
         cause=world.broken.__cause__ if world.broken is not None else None,
     )
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 
 import pyarrow as pa
 
@@ -75,13 +75,18 @@ class Row:
     @property
     def values(self) -> tuple[int, int, dt.datetime]:
         """The row as the target holds it."""
-        return self.id, self.v, _ZERO + dt.timedelta(microseconds=self.stamp)
+        return self.id, self.v, _moment(self.stamp)
 
 
-@cache
+@lru_cache(4096)
+def _moment(stamp: int) -> dt.datetime:
+    return _ZERO + dt.timedelta(microseconds=stamp)
+
+
+@lru_cache(4096)
 def shown(stamp: int) -> str:
     """A stamp as MySQL shows a DATETIME(6)."""
-    return (_ZERO + dt.timedelta(microseconds=stamp)).isoformat(" ", "microseconds")
+    return _moment(stamp).isoformat(" ", "microseconds")
 
 
 @dataclass(eq=False, slots=True)
@@ -152,7 +157,7 @@ class Source:
 
 
 def _value(row: Row, name: str) -> int | str:
-    return {"id": row.id, "v": row.v, "changed_at": row.cursor}[name]
+    return row.cursor if name == "changed_at" else getattr(row, name)  # type: ignore[no-any-return]
 
 
 def _parsed(name: str, text: str) -> int | str:
@@ -177,11 +182,9 @@ def _inside(row: Row, order: Sequence[str], wanted: Page) -> bool:
 
 def batch_of(rows: Sequence[Row], rules: tuple[Rule, ...]) -> pa.RecordBatch:
     """Rows as the decoder gives them."""
-    values = [row.values for row in rows]
     fields = _schema(rules)
-    arrays = [
-        pa.array([row[n] for row in values], type=fields.field(n).type) for n in range(len(fields))
-    ]
+    columns = zip(fields.types, zip(*(row.values for row in rows), strict=True), strict=True)
+    arrays = [pa.array(values, type=kind) for kind, values in columns]
     return pa.RecordBatch.from_arrays(arrays, schema=fields)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Protocol
 
 import sqlglot
@@ -64,6 +64,15 @@ class Statement:
 
 def understood(text: str, args: Sequence[Any]) -> Statement:
     """A SELECT, INSERT, UPDATE or DELETE as something that can be done."""
+    shape, literals, stage = _parted(text)
+    touched, writes, work = _shaped(shape)
+    given = Given(args, literals, stage)
+    return Statement(tuple(stage if t == "st_" else t for t in touched), writes, work, given)
+
+
+@lru_cache(1024)
+def _parted(text: str) -> tuple[str, list[str], str]:
+    """A statement's shape, its literals, and the stage's name in it."""
     literals: list[str] = []
     stage = _STAGE.search(text)
 
@@ -72,9 +81,7 @@ def understood(text: str, args: Sequence[Any]) -> Statement:
         return f"'@{len(literals) - 1}'"
 
     shape = _LITERAL.sub(numbered, _STAGE.sub("st_", text))
-    touched, writes, work = _shaped(shape)
-    given = Given(args, literals, stage[0] if stage else "")
-    return Statement(tuple(given.stage if t == "st_" else t for t in touched), writes, work, given)
+    return shape, literals, stage[0] if stage else ""
 
 
 @cache

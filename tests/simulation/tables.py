@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import asyncpg
 import pyarrow as pa
@@ -50,10 +51,10 @@ class Table:
 
     columns: tuple[Column, ...]
     rows: dict[int, Row] = field(default_factory=dict)
+    names: list[str] = field(init=False)
 
-    @property
-    def names(self) -> list[str]:
-        return [column.name for column in self.columns]
+    def __post_init__(self) -> None:
+        self.names = [column.name for column in self.columns]
 
 
 @dataclass(eq=False, slots=True)
@@ -68,6 +69,7 @@ class Transaction:
     failed: bool = False
 
 
+@lru_cache(1024)
 def definitions(text: str) -> tuple[Column, ...]:
     """The columns in a table's brackets; what stands behind the closing one is layout."""
     return tuple(_declared(each) for each in _split(text))

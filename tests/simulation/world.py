@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from tests.simulation.loop import PROCESS, Process, SeededLoop
+from tests.simulation.loop import PROCESS, Handle, Process, SeededLoop
 
 T = TypeVar("T")
 Refusal = Callable[[], Exception]
@@ -68,19 +68,17 @@ class World:
     rng: random.Random
     loop: SeededLoop
     storm: Storm
-    verbose: bool = False
     closed: bool = False
     broken: BrokenError | None = None
     processes: list[Process] = field(default_factory=list)
     checks: list[Callable[[str], None]] = field(default_factory=list)
     tally: Counter[str] = field(default_factory=Counter)
-    trace: list[str] = field(default_factory=list)
+    trace: list[tuple[float, str, str]] = field(default_factory=list)
     births: Callable[[Process], None] | None = None
 
     def __post_init__(self) -> None:
         self.network = contextvars.Context()
         self.over: asyncio.Future[None] = self.loop.create_future()
-        self._hash = hashlib.blake2b(digest_size=16)
 
     # the Origin of time and chance
 
@@ -102,16 +100,15 @@ class World:
     def note(self, what: str) -> None:
         """Put an event into the trace."""
         process = PROCESS.get()
-        line = f"{self.loop.time():10.3f} {process.name if process is not None else '-':8} {what}"
-        self._hash.update(line.encode())
-        self.tally["events"] += 1
-        if self.verbose:
-            self.trace.append(line)
+        self.trace.append((self.loop._now, process.name if process is not None else "-", what))
 
-    @property
+    def lines(self) -> list[str]:
+        """Everything that was noted."""
+        return [f"{at:10.3f} {name:8} {what}" for at, name, what in self.trace]
+
     def digest(self) -> str:
         """The hash of everything that was noted."""
-        return self._hash.hexdigest()
+        return hashlib.blake2b("".join(self.lines()).encode(), digest_size=16).hexdigest()
 
     # faults
 
@@ -179,7 +176,7 @@ class World:
         self.loop.stop_process(process)
         self.later(seconds, self.loop.continue_process, process)
 
-    def later(self, seconds: float, call: Callable[..., Any], *args: Any) -> asyncio.TimerHandle:
+    def later(self, seconds: float, call: Callable[..., Any], *args: Any) -> Handle:
         """Let something happen in nobody's name."""
         return self.loop.call_later(seconds, call, *args, context=self.network)
 
