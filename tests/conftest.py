@@ -40,13 +40,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _UNIT = Path(__file__).parent / "unit"
-_DAEMON = Path(__file__).parent / "daemon"
+_LONG = {"daemon", "race", "simulation"}
+"""Folders whose tests wait or calculate most."""
 _ASKED_FOR = {"crash", "model", "protocol", "race", "simulation", "thorough"}
-"""Suites that `-m` alone runs."""
-_SUITES = {"crash": "crash", "fault": "crash", "race": "race", "simulation": "simulation"}
-_SUITES["model"] = "model"
-_ORDINARY = {"test_matrix.py", "test_mutants.py", "test_proxy.py", "test_s3_faults.py"}
-"""Of those folders, what every run has."""
+"""What a test names that `-m` alone runs."""
+_SUITES = {
+    "crash": "crash",
+    "fault": "crash",
+    "model": "model",
+    "race": "race",
+    "simulation": "simulation",
+}
+"""By folder: the suite that has its other tests too, the short ones that every run has."""
 _PROTOCOL = {
     "test_claims.py",
     "test_full_refresh.py",
@@ -121,18 +126,19 @@ def pytest_asyncio_loop_factories(
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What waits most goes first, lest it wait alone at the end; what takes long is asked for."""
-    items.sort(key=lambda item: _DAEMON not in item.path.parents)
+    items.sort(key=lambda item: item.path.parent.name not in _LONG)
     for item in items:
-        suite = _SUITES.get(item.path.parent.name)
         if item.path.parent.name == "acceptance" and item.path.name in _PROTOCOL:
-            suite = "protocol"
-        if suite is not None and item.path.name not in _ORDINARY:
+            item.add_marker("protocol")
+    if not config.option.markexpr:
+        asked_for = {
+            item for item in items if _ASKED_FOR & {each.name for each in item.iter_markers()}
+        }
+        config.hook.pytest_deselected(items=list(asked_for))
+        items[:] = [item for item in items if item not in asked_for]
+    for item in items:
+        if (suite := _SUITES.get(item.path.parent.name)) is not None:
             item.add_marker(suite)
-    if config.option.markexpr:
-        return
-    asked_for = [item for item in items if _ASKED_FOR & {mark.name for mark in item.iter_markers()}]
-    config.hook.pytest_deselected(items=asked_for)
-    items[:] = [item for item in items if item not in set(asked_for)]
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -40,11 +40,11 @@ class Extent:
     successions: int
 
 
-SHORT = Extent(storm=28, rows=200, successions=1)
+SHORT = Extent(storm=60, rows=200, successions=1)
 LONG = Extent(storm=float(os.environ.get("TEST_RACE_SECONDS") or 600), rows=1000, successions=10)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_a_short_storm_loses_and_doubles_nothing(box: Box) -> None:
     with track_in(box, SHORT.rows) as track:
         await _race(track, SHORT, seed=5)
