@@ -13,6 +13,7 @@ import typing
 from functools import lru_cache
 from types import SimpleNamespace
 
+from s3rs_async import planning
 from s3rs_async.redshift import sql
 from s3rs_async.s3 import codec, layout, manifest, register
 
@@ -43,6 +44,8 @@ def remember() -> None:
     layout.tkey = kept(layout.tkey)
     register.decode = kept(register.decode)
     manifest._decode = kept(manifest._decode)
+    planning.choose = kept(planning.choose)
+    planning.with_types = kept(planning.with_types)
     for name in _STATEMENTS:
         setattr(sql, name, kept(getattr(sql, name)))
     _remember_shapes()

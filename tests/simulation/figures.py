@@ -1,4 +1,4 @@
-"""Seeds played by several processes at once, and what they come to in figures."""
+"""Seeds played by several processes at once, and what they come to, told at the end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROPERTY = "simulation"
 HERE = Path(__file__).parents[2]
 CORES = min(os.cpu_count() or 1, 8)
 
@@ -47,6 +52,22 @@ class Figures:
 
 
 _FAULTS = ("refused", "lost", "unsent", "late", "before", "after", "flying", "silent")
+
+
+def told(title: str, lines: Sequence[str]) -> tuple[str, str]:
+    """What a test came to as a property of it, which its worker hands on."""
+    return PROPERTY, json.dumps({"title": title, "lines": list(lines)})
+
+
+def read(properties: Sequence[tuple[str, object]]) -> list[tuple[str, list[str]]]:
+    """What was told among all properties of a run."""
+    found = [json.loads(str(value)) for name, value in properties if name == PROPERTY]
+    return [(each["title"], each["lines"]) for each in found]
+
+
+def report(runs: Sequence[tuple[str, list[str]]]) -> str:
+    """The figures of each set of seeds, and after how many of them each naive variant is found."""
+    return "\n".join(f"{title:12} {line}" for title, lines in sorted(runs) for line in lines)
 
 
 def command(first: int, count: int, *options: str) -> list[str]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -151,7 +152,7 @@ class Rules:
             thing = self.disk.things.get(batch["manifest"])
             if thing is None:
                 raise BrokenError(f"A3 no batch.json of pending {batch['batch']}")
-            parts = json.loads(thing.body)["parts"]
+            parts = _document(thing.body)["parts"]
             missing = [part["key"] for part in parts if part["key"] not in self.disk.things]
             copy = batch["manifest"].removesuffix("batch.json") + "copy.manifest"
             if missing or (parts and copy not in self.disk.things):
@@ -175,7 +176,14 @@ class Rules:
 
     def _mode(self, batch: dict[str, Any]) -> str:
         thing = self.disk.things.get(batch["manifest"])
-        return str(json.loads(thing.body)["mode"]) if thing is not None else "none"
+        return str(_document(thing.body)["mode"]) if thing is not None else "none"
+
+
+@lru_cache(256)
+def _document(body: bytes) -> dict[str, Any]:
+    """A batch's own description; it is asked for after every event that may touch what waits."""
+    found: dict[str, Any] = json.loads(body)
+    return found
 
 
 def _order(position: dict[str, Any]) -> tuple[str, int]:

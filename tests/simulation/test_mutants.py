@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import s3rs_async
-from tests.simulation.figures import played
+from tests.simulation.figures import played, told
 from tests.simulation.mutants import MUTANTS, Edit, Mutant, mutated
 
 PACKAGE = Path(s3rs_async.__file__).parent
@@ -17,10 +18,12 @@ LONG = 10_000
 @pytest.mark.simulation
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", MUTANTS)
-def test_a_naive_variant_is_found(name: str, tmp_path: Path) -> None:
+def test_a_naive_variant_is_found(
+    name: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     figures = played(0, LONG, "--until-broken", root=mutated(MUTANTS[name], PACKAGE, tmp_path))
     found = next(iter(figures.broken.values()), "nothing")
-    print(f"\n{name}: after {figures.seeds} seeds: {found}")  # noqa: T201 - it is the result
+    record_property(*told(name, [f"found after {figures.seeds} seeds: {found}"]))
     assert figures.broken
 
 
