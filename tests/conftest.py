@@ -12,6 +12,7 @@ threads is the one thing it waits for. All others run on a real loop.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import secrets
 import selectors
@@ -52,6 +53,13 @@ _SUITES = {
     "simulation": "simulation",
 }
 """By folder: the suite that has its other tests too, the short ones that every run has."""
+_FIGURES = {
+    "real": ("the stand-in's rules against a real cluster", "tests.standin.real"),
+    "model": ("the protocol's model", "tests.model.figures"),
+    "simulation": ("the simulation", "tests.simulation.figures"),
+    "crash": ("the crash matrix", "tests.crash.figures"),
+    "race": ("the race", "tests.race.figures"),
+}
 _PROTOCOL = {
     "test_claims.py",
     "test_full_refresh.py",
@@ -142,25 +150,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """What suites have come to: a real cluster, the crash matrix, the model; where they ran."""
+    """What suites have come to, where they ran: each has a module that reads what tests told."""
     ended = [each for some in terminalreporter.stats.values() for each in some]
     calls = [each for each in ended if getattr(each, "when", None) == "call"]
     told = [pair for each in calls for pair in each.user_properties]
-    if "real" in {name for name, _ in told}:
-        from tests.standin import real
-
-        terminalreporter.section("the stand-in's rules against a real cluster")
-        terminalreporter.write_line(real.report(real.read(told)))
-    if "crash" in {name for name, _ in told}:
-        from tests.crash import figures
-
-        terminalreporter.section("the crash matrix")
-        terminalreporter.write_line(figures.report(figures.read(told)))
-    if "model" in {name for name, _ in told}:
-        from tests.model import figures as searches
-
-        terminalreporter.section("the protocol's model")
-        terminalreporter.write_line(searches.report(searches.read(told)))
+    for suite, (title, place) in _FIGURES.items():
+        if suite in {name for name, _ in told}:
+            figures = importlib.import_module(place)
+            terminalreporter.section(title)
+            terminalreporter.write_line(figures.report(figures.read(told)))
 
 
 @pytest.fixture(autouse=True)

@@ -38,6 +38,7 @@ class Storm:
     seed: int
     kills: int = 0
     stops: int = 0
+    seconds: float = 0.0
     starts: int = 0
     calls: Counter[str] = field(default_factory=Counter)
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -50,6 +51,7 @@ class Storm:
             for number in range(90, 92):
                 tasks.create_task(self._command(number, random.Random(self.seed * 100 + number)))
             await asyncio.sleep(seconds)
+            self.seconds = seconds
             self.over.set()
 
     async def _weather(self, machine: Machine, dice: random.Random) -> None:

@@ -4,7 +4,7 @@ When all is quiet again one plain sync must bring both ends to the same rows, ea
 every ledger's chain whole and no claim held: so nothing was lost and nothing doubled, whoever died
 when. Then, in still weather, it is measured how long a table stays without a holder.
 
-    ./dev test -m race -n0 -s       ten minutes of storm, or TEST_RACE_SECONDS; prints the figures
+    ./dev test -m race       ten minutes of storm, or TEST_RACE_SECONDS; prints the figures
 """
 
 from __future__ import annotations
@@ -19,11 +19,16 @@ import pytest
 
 from tests.daemon.proof import MARGIN, prove
 from tests.daemon.writers import writing
+from tests.race import figures
 from tests.race.storm import Storm, Succession
 from tests.race.track import EVERY, TTL, Machine, Track, ended, internal, track_in
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from s3rs_async.sandbox import Box
+
+    Record = Callable[[str, object], None]
 
 AFTER_KILL = TTL + 5.0 + EVERY
 AFTER_TERM = 2.0
@@ -45,19 +50,19 @@ LONG = Extent(storm=float(os.environ.get("TEST_RACE_SECONDS") or 600), rows=1000
 
 
 @pytest.mark.timeout(300)
-async def test_a_short_storm_loses_and_doubles_nothing(box: Box) -> None:
+async def test_a_short_storm_loses_and_doubles_nothing(box: Box, record_property: Record) -> None:
     with track_in(box, SHORT.rows) as track:
-        await _race(track, SHORT, seed=5)
+        await _race(track, SHORT, 5, record_property)
 
 
 @pytest.mark.race
 @pytest.mark.timeout(LONG.storm + 600)
-async def test_a_long_storm_loses_and_doubles_nothing(box: Box) -> None:
+async def test_a_long_storm_loses_and_doubles_nothing(box: Box, record_property: Record) -> None:
     with track_in(box, LONG.rows) as track:
-        await _race(track, LONG, seed=secrets.randbelow(10**6))
+        await _race(track, LONG, secrets.randbelow(10**6), record_property)
 
 
-async def _race(track: Track, extent: Extent, seed: int) -> None:
+async def _race(track: Track, extent: Extent, seed: int, record: Record) -> None:
     track.machines = [Machine(track, f"machine-{number}") for number in range(3)]
     for machine in track.machines:
         machine.start()
@@ -69,7 +74,7 @@ async def _race(track: Track, extent: Extent, seed: int) -> None:
             await succession.after_term()
             await succession.after_kill()
     rows = await _proven(track)
-    _tell(storm, succession, rows, track)
+    record(*figures.told(_told(storm, succession, rows, track)))
     assert max(succession.killed) <= AFTER_KILL + succession.longest_pass
     assert max(succession.told) <= AFTER_TERM + succession.longest_pass
 
@@ -89,15 +94,19 @@ async def _proven(track: Track) -> int:
     return await asyncio.to_thread(prove, track.box, track.tables)
 
 
-def _tell(storm: Storm, succession: Succession, rows: int, track: Track) -> None:
+def _told(storm: Storm, succession: Succession, rows: int, track: Track) -> str:
     kills = storm.kills + len(succession.killed)
-    print(  # noqa: T201
-        f"\nrace: seed {storm.seed}, {kills} kills, {storm.stops} stops,"
-        f" {track.take_overs()} take-overs, {track.loads()} batches loaded\n"
-        f"rows: {rows} on both ends, 0 lost, 0 doubled\n"
-        f"worst take-over: {max(succession.killed):.1f} s after a kill (of {AFTER_KILL:g}),"
-        f" {max(succession.told):.1f} s after SIGTERM (of {AFTER_TERM:g}),"
-        f" the longest pass {succession.longest_pass:.1f} s"
-    )
-    for call, count in sorted(storm.calls.items()):
-        print(f"  {call}, {count} times")  # noqa: T201
+    lines = [
+        (
+            f"seed {storm.seed}, {storm.seconds:.0f} s of storm: {kills} kills,"
+            f" {storm.stops} stops, {track.take_overs()} take-overs, {track.loads()} batches loaded"
+        ),
+        f"rows: {rows} on both ends, 0 lost, 0 doubled",
+        (
+            f"worst take-over: {max(succession.killed):.1f} s after a kill (of {AFTER_KILL:g}),"
+            f" {max(succession.told):.1f} s after SIGTERM (of {AFTER_TERM:g}),"
+            f" the longest pass {succession.longest_pass:.1f} s"
+        ),
+        *(f"  {call}, {count} times" for call, count in sorted(storm.calls.items())),
+    ]
+    return "\n".join(lines)
