@@ -5,7 +5,10 @@ A1  the target holds each source row up to the ledger's position exactly once (b
 A2  the watermark never goes back within a generation, but by an override
 A3  each pending batch has its files, or is in the ledger
 A4  what is pending follows what the ledger holds, without a hole or an overlap
-    (A2 to A4 not where an operator has put an old state back and not yet reconciled it)
+    (A2 to A4 not where an operator has put an old state back and not yet reconciled it; nor where
+    a reconcile was killed between its write and its last look at the ledger, or before that write
+    landed: then once more. One that lives finds a ledger that was born meanwhile, or a lock that it
+    lost, by itself)
 A5  at the end one fresh daemon brings the target to what the source is
 
 They are told in terms of the stored bytes alone: nothing of the product is asked.
@@ -23,6 +26,7 @@ from typing import Any
 from s3rs_async.redshift import sql
 from s3rs_async.s3.layout import Layout
 from tests.simulation.expressions import Row
+from tests.simulation.loop import Process
 from tests.simulation.source import Source
 from tests.simulation.stage import Disk, Thing
 from tests.simulation.warehouse import Warehouse
@@ -42,7 +46,8 @@ class Rules:
     target: str
     ledger: str
     rolled_back: bool = False
-    mended: bool = False
+    mender: Process | None = None
+    owing: bool = False
     commits: int = -1
     state: dict[str, Any] | None = None
     seen: Thing | None = None
@@ -66,20 +71,28 @@ class Rules:
         before, self.state, self.seen = self.state, json.loads(state.body), state
         self.ancestors.append(state.body)
         if self.disk.author.startswith(OVERRIDERS):
-            self.mended = self.mended or self.disk.author.startswith("operator")
-            self.rolled_back = self.rolled_back and not self.disk.author.startswith("operator")
+            if self.disk.author.startswith("operator"):
+                self._mended(self.disk.author)
         elif before is not None and not self.rolled_back:
             self._a2(before, self.state)
         self._whole()
+
+    def _mended(self, author: str) -> None:
+        """A reconcile has landed, perhaps of one that owes it since its first."""
+        last, processes = self.mender, self.disk.world.processes
+        self.mender = next(each for each in processes if each.name == author)
+        if self.owing and last is not self.mender and last is not None and not last.killed:
+            raise BrokenError(f"A4 {last.name} lives, and left the two apart")
+        self.rolled_back = self.owing = False
 
     def _whole(self) -> None:
         if self.state is not None and not self.rolled_back:
             loaded = self.loaded()
             waits = [each for each in self.state["pending"] if each["batch"] not in loaded]
             if (wrong := self._gap(self.state, waits)) is not None:
-                if not self.mended:
+                if self.mender is None:
                     raise BrokenError(f"A4 {wrong}")
-                self.rolled_back = True  # a load was under way when it was mended: once more, then
+                self.rolled_back = self.owing = True
             else:
                 self._a3(waits)
 
