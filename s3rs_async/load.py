@@ -4,6 +4,9 @@ The state says what waits, the ledger says what is in. A batch is described by i
 alone, whatever the table looks like today. Several go into one transaction, in the order of their
 chain: as many as can be done over without regret when Redshift throws them all out at COMMIT.
 
+What waits is asked again under the ledger's lock, one GET a load: a batch that the state has let go
+meanwhile (a reconcile, a full refresh) does not enter, and all is judged anew.
+
 A batch that may not enter stops its table, but only if the state that named it still stands: it is
 read again, and where it has changed meanwhile all is judged anew. What Redshift refuses for another
 reason stops nothing, it fails this pass and is tried by the next.
@@ -15,6 +18,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from typing import Final
 
 import structlog
@@ -75,7 +79,12 @@ class Loading:
             commit.check_going(base.state)
             orders = await self._orders(base.state)
             try:
-                head = await loader.load(self.line.target, orders, self._terms())
+                still = partial(self._still, register)
+                head = await loader.load(self.line.target, orders, self._terms(), still)
+            except loader.OvertakenError as overtaken:
+                base = await self._now(register, overtaken)
+                if not base.state.pending:
+                    return overtaken.head
             except StopError as reason:
                 base = await self._stop(base, register, reason)
                 if not base.state.pending:
@@ -123,6 +132,18 @@ class Loading:
         fitting = _fitting(chain, state)
         return [self._order(*each) for each in zip(chosen, fitting, strict=False)]
 
+    async def _still(self, register: Register, orders: Sequence[Order]) -> Sequence[Order]:
+        """Those of the batches, from the first on, that are pending in the state as it is now."""
+        now = await register.read()
+        waiting = {each.batch for each in now.state.pending} if now is not None else set()
+        return list(takewhile(lambda order: order.manifest.batch in waiting, orders))
+
+    async def _now(self, register: Register, reason: Error) -> Versioned:
+        now = await register.read()
+        if now is None:
+            raise _vanished(self.spec) from reason
+        return now
+
     async def _read(self, pending: Pending, gate: asyncio.Semaphore) -> Manifest | Error:
         async with gate:
             try:
@@ -141,9 +162,7 @@ class Loading:
 
     async def _stop(self, base: Versioned, register: Register, reason: StopError) -> Versioned:
         """Stop the table, if its state still is `base`, and raise; else the state as it is now."""
-        now = await register.read()
-        if now is None:
-            raise _vanished(self.spec) from reason
+        now = await self._now(register, reason)
         if now.write_id != base.write_id:
             return now
         try:

@@ -53,6 +53,11 @@ async def read_head(session: Session, target: TargetId) -> LedgerHead | None:
     return await _head(session, target)
 
 
+async def is_born(session: Session, target: TargetId) -> bool:
+    """Whether there is a head to lock: a first load makes it before it begins."""
+    return _folded(sql.ledger_names(target).head) in await _present(session, target)
+
+
 async def chain(session: Session, target: TargetId) -> tuple[LedgerLine, ...]:
     """Every batch that the target was ever given, in order; none where there is no ledger."""
     if not await _has_ledger(session, target):

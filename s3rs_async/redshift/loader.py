@@ -10,26 +10,29 @@ COMMIT) is made again from the start, in a new session: a few times, for some mi
 to COMMIT is resolved in the same way: the lock waits for the ghost, then the ledger tells whether
 the batches are in. Batches before one that Redshift refuses are loaded without it, so that they do
 not wait for someone to mend it; it comes first the next time, and is told then.
+
+Under the lock the caller is asked once more which of the batches still wait. A reconcile holds the
+same lock while it reads the head and forgets a batch: it has seen the load, or the load sees it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import structlog
 
 from .. import clock
 from ..commit import LedgerHead, Ruling, Verdict, judge_chain
-from ..errors import DataError, Error, UnavailableError, UnknownOutcomeError
+from ..errors import ConflictError, DataError, Error, UnavailableError, UnknownOutcomeError
 from ..failpoint import reached, step
 from . import faults, ledger, schema, sql
 from .enter import Order, StopError, enter
 
 if TYPE_CHECKING:
-    from ..model import TableKeys
+    from ..model import Manifest, TableKeys
     from .connection import Session, Target
 
 FIRST_PAUSE_SECONDS: Final = 2.0
@@ -39,6 +42,23 @@ TRYING_SECONDS: Final = 600.0
 MAX_LOCK_WAITS: Final = 3
 
 log = structlog.get_logger()
+
+
+Still: TypeAlias = Callable[[Sequence[Order]], Awaitable[Sequence[Order]]]
+"""Of batches in their order, those from the first on that still wait to be loaded."""
+
+
+class OvertakenError(ConflictError):
+    """None of the batches waits any more; `head` is where the ledger ends, read under its lock."""
+
+    def __init__(self, manifest: Manifest, head: LedgerHead) -> None:
+        super().__init__(
+            "the batch waits no more: the state was changed while it was to be loaded",
+            where="redshift",
+            table=str(manifest.target),
+            batch=manifest.batch,
+        )
+        self.head = head
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +78,18 @@ class LoadTerms:
     keys: TableKeys = sql.NO_KEYS
 
 
-async def load(target: Target, orders: Sequence[Order], terms: LoadTerms) -> LedgerHead:
+async def all_of(orders: Sequence[Order]) -> Sequence[Order]:
+    """For batches that nobody can let go."""
+    return orders
+
+
+async def load(
+    target: Target, orders: Sequence[Order], terms: LoadTerms, still: Still = all_of
+) -> LedgerHead:
     """Load the chain, or find that it is loaded; the ledger's head as it is then.
 
     A batch that Redshift refuses ends the chain before it, and is an error where it is the first.
+    `still` is asked under the ledger's lock; OvertakenError where it leaves none.
     """
     trying = _Trying(target, terms)
     while True:
@@ -69,7 +97,7 @@ async def load(target: Target, orders: Sequence[Order], terms: LoadTerms) -> Led
             await reached("Y1:before")
             async with target.session() as session:
                 trying.met = True
-                return await _attempt(session, orders, terms)
+                return await _attempt(session, orders, terms, still)
         except UnknownOutcomeError as error:
             trying.doubts(error)
         except ledger.LockedError as error:
@@ -145,7 +173,9 @@ def _before(orders: Sequence[Order], error: DataError) -> Sequence[Order]:
     return orders[:at]
 
 
-async def _attempt(session: Session, orders: Sequence[Order], terms: LoadTerms) -> LedgerHead:
+async def _attempt(
+    session: Session, orders: Sequence[Order], terms: LoadTerms, still: Still
+) -> LedgerHead:
     first = orders[0].manifest
     await _prepare(session, orders, terms)
     await reached("Y1:after")
@@ -158,10 +188,13 @@ async def _attempt(session: Session, orders: Sequence[Order], terms: LoadTerms) 
             await session.execute(sql.set_statement_timeout(terms.load_timeout))
             head = await ledger.head_under_lock(session, first, adopt=terms.adopt)
             missing = await _missing(session, orders, head)
+            entering = await still(missing) if missing else missing
         if not missing:
             await session.rollback()
             return head
-        to = await _enter(session, missing, head, terms)
+        if not entering:
+            raise OvertakenError(missing[0].manifest, head)
+        to = await _enter(session, entering, head, terms)
         async with step("Y10"):
             await ledger.move(session, first.target, head, to)
         async with step("Y11"):

@@ -119,6 +119,7 @@ class Desk:
     meter: Meter = field(default_factory=Meter)
     answers: list[Any] = field(default_factory=list)
     asked: list[tuple[Sequence[Order], loader.LoadTerms]] = field(default_factory=list)
+    still: loader.Still = loader.all_of
 
     def __post_init__(self) -> None:
         self.register = Register(self.shelf, LAYOUT, BIRTH)
@@ -148,8 +149,11 @@ class Desk:
     async def change(self, change: Callable[[State], State]) -> None:
         await self.register.change(change)
 
-    async def load(self, _: Any, orders: Sequence[Order], terms: Any) -> LedgerHead:
+    async def load(
+        self, _: Any, orders: Sequence[Order], terms: Any, still: loader.Still
+    ) -> LedgerHead:
         self.asked.append((orders, terms))
+        self.still = still
         answer = self.answers.pop(0) if self.answers else None
         answer = await answer(orders) if callable(answer) else answer
         if isinstance(answer, Exception):
@@ -160,6 +164,11 @@ class Desk:
         base = await self.register.read()
         assert base is not None
         return await self.loading.load_pending(base, self.register)
+
+    async def shelf_is_emptied(self) -> None:
+        """Let the state be gone."""
+        self.shelf.objects.clear()
+        self.shelf.etags.clear()
 
     async def state(self) -> State:
         now = await self.register.read()
@@ -380,3 +389,65 @@ async def test_a_stopped_table_is_not_settled(desk: Desk) -> None:
     with pytest.raises(DataError, match="stopped"):
         await desk.loading.settle(desk.register, head_at(manifest(1)))
     assert len((await desk.state()).pending) == 2
+
+
+async def test_what_was_let_go_while_it_waited_for_the_lock_does_not_enter(desk: Desk) -> None:
+    first, second, third = chain(3)
+    await desk.wait_for(first, second, third)
+
+    async def under_lock(orders: Sequence[Order]) -> LedgerHead:
+        assert await desk.still(orders) == list(orders)
+        await desk.change(
+            lambda state: replace(
+                state, pending=state.pending[:2], next_seq=3, last_batch=second.batch
+            )
+        )
+        assert await desk.still(orders) == list(orders[:2])
+        await desk.change(lambda state: replace(state, pending=state.pending[1:]))
+        assert await desk.still(orders) == []  # the second cannot go before the first
+        assert await desk.still(orders[1:]) == [orders[1]]
+        await desk.shelf_is_emptied()
+        assert await desk.still(orders) == []
+        return head_at(second)
+
+    desk.answers = [under_lock]
+    assert (await desk.load_pending()).seq == 2
+
+
+async def test_an_overtaken_load_is_judged_anew_by_what_waits_now(desk: Desk) -> None:
+    old, new = manifest(1), manifest(2)
+    await desk.wait_for(old)
+
+    async def overtaken(orders: Sequence[Order]) -> LedgerHead:
+        await desk.wait_for(new)
+        raise loader.OvertakenError(orders[0].manifest, head_at(old))
+
+    desk.answers = [overtaken]
+    assert (await desk.load_pending()).seq == 2
+    assert [[order.manifest.seq for order in orders] for orders, _ in desk.asked] == [[1], [2]]
+    assert desk.meter.rows_loaded == 3
+
+
+async def test_an_overtaken_load_with_nothing_left_ends_where_the_ledger_does(desk: Desk) -> None:
+    await desk.wait_for(manifest(2))
+
+    async def overtaken(orders: Sequence[Order]) -> LedgerHead:
+        await desk.change(lambda state: replace(state, pending=()))
+        raise loader.OvertakenError(orders[0].manifest, head_at(manifest(1)))
+
+    desk.answers = [overtaken]
+    assert await desk.load_pending() == head_at(manifest(1))
+    assert desk.meter.rows_loaded == 0
+    assert (await desk.state()).stop is None
+
+
+async def test_an_overtaken_load_of_a_state_that_vanished_makes_none_anew(desk: Desk) -> None:
+    await desk.wait_for(manifest(1))
+
+    async def overtaken(orders: Sequence[Order]) -> LedgerHead:
+        await desk.shelf_is_emptied()
+        raise loader.OvertakenError(orders[0].manifest, head_at(manifest(1)))
+
+    desk.answers = [overtaken]
+    with pytest.raises(DataError, match="vanished"):
+        await desk.load_pending()
