@@ -24,7 +24,7 @@ from s3rs_async.model import Mode, Position, Strategy, TableSpec
 from s3rs_async.pipeline import End, bring_forward
 from s3rs_async.redshift.connection import Target
 from s3rs_async.report import Meter
-from s3rs_async.s3.ownership import Pace, Suspicion
+from s3rs_async.s3.ownership import Suspicion
 from s3rs_async.staging import MIB, Share
 from s3rs_async.sync import Request
 from tests.simulation.driver import dial
@@ -55,7 +55,6 @@ SPECS = {
     "whole": TableSpec(NAME, strategy=Strategy.FULL_SYNC),
 }
 _AT_ONCE = Terms(loaded=dt.timedelta(0), grace=dt.timedelta(0))
-_PACE = Pace(ttl=12.0)  # so that the dead are followed, and the stopped come back, in a storm
 _SHARE = Share(channel=2 * MIB, row_group=MIB, part=5 * MIB, uploads=2)
 
 
@@ -87,7 +86,6 @@ class Players:
             claim=claim,
             run=claim.writer,
             stop=asyncio.Event(),
-            pace=_PACE,
         )
 
     async def daemon(self, process: Process) -> None:
@@ -97,7 +95,7 @@ class Players:
         while True:
             end = await self.once(process, line, suspicion, plan)
             plan = end.passed.plan if end.passed is not None else None
-            await clock.sleep(4.0 + clock.jitter(30.0))
+            await clock.sleep(6.0 + clock.jitter(44.0))
 
     async def once(
         self, process: Process, line: Line, suspicion: Suspicion | None, plan: Plan | None
@@ -119,7 +117,7 @@ class Players:
         """`--redshift-only`, some times over."""
         line = self.line(process)
         for _ in range(3):
-            await clock.sleep(clock.jitter(20.0))
+            await clock.sleep(clock.jitter(40.0))
             request = Request(self.spec, extract=False)
             self.judge(process, await bring_forward(line, request, Meter()))
 
@@ -133,7 +131,7 @@ class Players:
         line = self.line(process)
         yard = clean.yard_of(line, self.spec, line.stage)  # type: ignore[arg-type]
         for _ in range(2):
-            await clock.sleep(clock.jitter(20.0))
+            await clock.sleep(clock.jitter(60.0))
             with suppress(Error):
                 if clock.jitter(1.0) < 0.3:
                     await clean.seal(line.register(self.spec), "cleaner")
@@ -176,7 +174,7 @@ class Players:
             self.world.note("put back")
             self.world.tally["overrides"] += 1
             self.world.check("put back")
-            await clock.sleep(clock.jitter(20.0))
+            await clock.sleep(clock.jitter(60.0))
         with suppress(Error):
             await self.reconcile(self.line(process))
 
@@ -188,7 +186,7 @@ class Players:
     async def writer(self) -> None:
         """Transactions that overlap, commit late, or never."""
         rng = self.world.rng
-        for _ in range(rng.randrange(2, 5)):
+        for _ in range(rng.randrange(2, 6)):
             within = self.source.begin()
             for _ in range(rng.randrange(1, 4)):
                 if self.kind in {"merge", "whole"} and self.source.rows and rng.random() < 0.4:
@@ -196,8 +194,8 @@ class Players:
                 else:
                     self.source.insert(within)
                 await asyncio.sleep(rng.random() * 2.0)
-            self.world.later(rng.random() ** 2 * 15.0, self._commit, within)
-            await asyncio.sleep(rng.random() * 12.0)
+            self.world.later(rng.random() ** 2 * 30.0, self._commit, within)
+            await asyncio.sleep(rng.random() * 32.0)
 
     def _commit(self, within: Transaction) -> None:
         if within not in self.source.open:

@@ -34,7 +34,7 @@ _VISITORS = {
     "marker": 0.25,
     "operator": 0.2,
 }
-STORM_SECONDS = 60.0
+STORM_SECONDS = 115.0
 LAST_PASSES = 14
 LAST_SECONDS = 40_000.0
 
@@ -64,8 +64,8 @@ class Play:
         rng = random.Random(seed)
         self.seed = seed
         self.loop = SeededLoop(rng)
-        rate = rng.choice((0.03, 0.07, 0.12, 0.2))
-        budget, kills, stops = rng.randrange(2, 16), rng.randrange(1, 7), rng.randrange(3)
+        rate = rng.choice((0.0, 0.03, 0.06, 0.12))
+        budget, kills, stops = rng.randrange(2, 16), rng.randrange(6), rng.randrange(3)
         storm = Storm(rate, budget, kills, stops)
         self.world = World(rng, self.loop, storm)
         self.world.births = self._reborn
@@ -102,7 +102,7 @@ class Play:
     def _reborn(self, dead: Process) -> None:
         name = dead.name.rstrip("0123456789")
         if name == "daemon" and self.writing:
-            self.world.later(self.world.rng.random() * 15.0, self.start, name)
+            self.world.later(self.world.rng.random() * 60.0, self.start, name)
 
     # the seed
 
@@ -113,7 +113,7 @@ class Play:
         self.start("daemon")
         for name, share in _VISITORS.items():
             if world.chance(share) and (name != "marker" or self.kind in {"merge", "append"}):
-                world.later(world.rng.random() * 42.0, self.start, name)
+                world.later(world.rng.random() * 85.0, self.start, name)
         with suppress(TimeoutError):
             async with asyncio.timeout(STORM_SECONDS), asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.players.writer())

@@ -32,7 +32,7 @@ NEVER = 1e9
 DOOM = 0.4  # of what goes wrong, the part that befalls the process that asks
 
 _SLOW = 0.03
-_STOPS = (1.0, 8.0, 20.0, 45.0)
+_STOPS = (1.0, 15.0, 50.0, 130.0)
 
 
 class BrokenError(Exception):
