@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -248,3 +249,63 @@ def test_the_files_of_what_waits_and_of_what_is_loaded_are_shown(cli: Cli, merge
     told = json.loads(watermark(cli, merged, "get", "--show-files", "-o", "json").does().out)
     assert [part["status"] for part in told["files"]] == ["loaded", "waiting"]
     assert told["redshift_status"] == "pending"
+
+
+class Held:
+    """A sync that is held at a place of its load; `go` lets it go on, and tells how it ended."""
+
+    def __init__(self, cli: Cli, config: Path, place: str, folder: Path) -> None:
+        path = folder / "held"
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(path))
+            server.listen()
+            server.settimeout(15)
+            settings = {"S3RS_CONFIG": str(config), "S3RS_FAILPOINT": f"{place}#1@{path}"}
+            commands: Commands = vars(cli)["_commands"]
+            self.call = commands.begin("sync", "-p", "shop", environment=settings)
+            try:
+                self.line = server.accept()[0]
+            except TimeoutError:
+                raise AssertionError(self.call.told) from None
+
+    def go(self) -> int:
+        with self.line:
+            self.line.sendall(b"go\n")
+        return self.call.ended(120)
+
+
+@pytest.mark.parametrize("place", ["Y1:before", "Y3:before", "Y5:before"])
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_load_and_a_reconcile_at_once_need_one_sync_more(
+    cli: Cli, tmp_path: Path, place: str, *, loaded: bool
+) -> None:
+    make_rows = (
+        "INSERT INTO notes (note, changed) SELECT CONCAT('note ', seq), NOW() - INTERVAL {} SECOND"
+        " FROM seq_1_to_4"
+    )
+    cli.mysql(
+        "CREATE TABLE notes (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(40),"
+        " changed TIMESTAMP NOT NULL, KEY (changed))",
+        make_rows.format(60),
+    )
+    how = {"cdc_strategy": "id_only", "cdc_id_column": "id", "apply": "append"}
+    config = cli.pipeline({"notes": how})
+    if loaded:
+        run(cli, config, "sync", "-p", "shop").does()
+        cli.mysql(make_rows.format(30))
+    held = Held(cli, config, place, tmp_path)
+    assert read_state(cli, "notes", "shop").pending
+    commands: Commands = vars(cli)["_commands"]
+    argv = ("watermark", "reconcile", "-p", "shop", "-t", f"{cli.database}.notes", "-y")
+    reconcile = commands.begin(*argv, environment={"S3RS_CONFIG": str(config)})
+    if place == "Y5:before":
+        time.sleep(4)
+        assert reconcile.poll() is None, reconcile.told  # it waits for the lock
+        assert held.go() == 0, held.call.told
+        assert reconcile.ended(120) == 0, reconcile.told
+    else:
+        assert reconcile.ended(120) == 0, reconcile.told
+        assert read_state(cli, "notes", "shop").pending == ()
+        held.go()
+    run(cli, config, "sync", "-p", "shop").does()
+    cli.is_equal("notes")
