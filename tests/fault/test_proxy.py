@@ -139,7 +139,7 @@ async def test_slices_are_small_and_the_same_for_a_seed() -> None:
     for seed in (7, 7, 8):
         async with way(seed) as (running, _):
             placed = running.put(Slice(900), UP)
-            pieces, ending = await placed.treat(BYTES[:65_536])
+            pieces, ending = await placed.treat(BYTES[:65_536], None)
             assert ending is None
             assert b"".join(pieces) == BYTES[:65_536]
             cuts.append([len(piece) for piece in pieces])

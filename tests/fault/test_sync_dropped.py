@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from s3rs_async.sandbox.faults import DOWN, UP, Proxy, Reset, Way
-from tests.fault.faulty import Tally, survive
+from tests.fault.faulty import Tally, clean, survive
 
 if TYPE_CHECKING:
     from tests.crash.town import Town
@@ -23,18 +23,20 @@ COARSE = {
     ("redshift", UP): 3_100,
     ("redshift", DOWN): 1_500,
 }
+MOST = 40
+"""Syncs of a grid, however many bytes one takes."""
 WAYS = [pytest.param(*way, id=f"{way[0]}-{way[1].name.lower()}") for way in COARSE]
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def dropped(town: Town, end: str, way: Way, step: int) -> Tally:
-    """Drop one sync after the other, each some bytes later, until one ends before its byte."""
+    """Drop one sync after the other, each some bytes later, as far as a sync goes by itself."""
     proxy: Proxy = getattr(town, end)
     table, tally = town.table("merge", 9), Tally()
     await table.synced()
-    at, met = 0, True
-    while met:
+    size, _ = await clean(table, proxy, way)
+    for at in range(0, size, max(step, size // MOST)):
         placed = None
 
         def arm(at: int = at) -> None:
@@ -43,7 +45,7 @@ async def dropped(town: Town, end: str, way: Way, step: int) -> Tally:
 
         await survive(table, tally, f"{end} {way.name} at {at}", arm)
         assert placed is not None
-        met, at = placed.met.is_set(), at + step
+        assert placed.met.is_set(), f"{end} {way.name} has fewer bytes than {at}"
     return tally
 
 

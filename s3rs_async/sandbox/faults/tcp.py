@@ -128,7 +128,7 @@ class Proxy:
         for placed in self._placed[way][:]:
             treated = []
             for each in pieces:
-                some, end = await placed.treat(each)
+                some, end = await placed.treat(each, writer)
                 treated += some
                 ending = ending or end
             pieces = treated

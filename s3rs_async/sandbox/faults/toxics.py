@@ -121,22 +121,36 @@ class Dice:
 
 @dataclass(eq=False, slots=True)
 class Placed:
-    """A toxic at work in one direction: whether it has met its bytes, and how to end it."""
+    """A toxic at work in one direction: whether it has met its bytes, and how to end it.
+
+    `after` counts the bytes of the same connection that came behind the piece it met, and those of
+    the piece itself behind the byte that was turned.
+    """
 
     toxic: Toxic
     dice: Dice
     seen: int = 0
+    after: int = 0
     met: asyncio.Event = field(default_factory=asyncio.Event)
+    _met_in: object = None
     _lifted: asyncio.Event = field(default_factory=asyncio.Event)
 
     def lift(self) -> None:
         """Take it away; what it kept goes on."""
         self._lifted.set()
 
-    async def treat(self, piece: bytes) -> tuple[list[bytes], Ending | None]:
+    async def treat(self, piece: bytes, connection: object) -> tuple[list[bytes], Ending | None]:
         """What becomes of some bytes: what goes on now, and whether the conversation ends."""
         if self._lifted.is_set():
             return [piece], None
+        if self._met_in is connection:
+            self.after += len(piece)
+        treated = await self._treated(piece)
+        if self.met.is_set() and self._met_in is None:
+            self._met_in = connection
+        return treated
+
+    async def _treated(self, piece: bytes) -> tuple[list[bytes], Ending | None]:
         first, self.seen = self.seen, self.seen + len(piece)
         match self.toxic:
             case Reset(at) | HalfClose(at) | Blackhole(at):
@@ -175,6 +189,7 @@ class Placed:
         if not 0 <= place < len(piece):
             return piece
         self.met.set()
+        self.after = len(piece) - place - 1
         return piece[:place] + bytes([piece[place] ^ 0xFF]) + piece[place + 1 :]
 
     def _sliced(self, piece: bytes, size: int) -> list[bytes]:
