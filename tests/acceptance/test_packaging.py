@@ -123,7 +123,7 @@ def complaints(unit: str, folder: Path) -> list[str]:
     """What systemd says of a unit whose program is one that every machine has."""
     assert f"ExecStart={PROGRAM} " in unit
     file = folder / "s3rs.service"
-    file.write_text(unit.replace(PROGRAM, sys.executable), encoding="utf-8")
+    file.write_text(unit.replace(PROGRAM, f'"{sys.executable}"'), encoding="utf-8")
     done = ran("systemd-analyze", "verify", "--man=no", file)
     return [line for line in done.stderr.splitlines() if file.name in line]
 
