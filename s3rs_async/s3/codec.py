@@ -16,9 +16,10 @@ import types
 import typing
 from enum import Enum
 from functools import cache
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, cast
 
 T = TypeVar("T")
+_Form: TypeAlias = Literal["optional", "items", "record", "enum", "plain"]
 Json = dict[str, Any]
 
 
@@ -45,12 +46,18 @@ def digest(value: object) -> str:
 
 def pack(value: object) -> Any:  # noqa: ANN401 - JSON has no narrower type
     """A dataclass, enum or tuple as plain JSON values."""
-    if dataclasses.is_dataclass(value):
-        fields = dataclasses.fields(value)
-        return {field.name: pack(getattr(value, field.name)) for field in fields}
+    kind: Any = type(value)
+    if (names := _fields(kind)) is not None:
+        return {name: pack(getattr(value, name)) for name in names}
     if isinstance(value, tuple):
         return [pack(item) for item in value]
     return value.value if isinstance(value, Enum) else value
+
+
+@cache
+def _fields(kind: type) -> tuple[str, ...] | None:
+    is_ours = dataclasses.is_dataclass(kind)
+    return tuple(field.name for field in dataclasses.fields(kind)) if is_ours else None
 
 
 def unpack(kind: type[T], raw: object) -> T:
@@ -74,17 +81,32 @@ def _hints(kind: type) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
-def _unpack(kind: Any, raw: object, at: str) -> object:  # noqa: ANN401 - a type expression
+@cache
+def _form(kind: Any) -> tuple[_Form, Any]:  # noqa: ANN401 - a type expression
+    """What a type is to us, and what is in it: asked for every field of every document."""
     if typing.get_origin(kind) in (types.UnionType, typing.Union):
         [inner] = [arm for arm in typing.get_args(kind) if arm is not types.NoneType]
-        return None if raw is None else _unpack(inner, raw, at)
+        return "optional", inner
     if typing.get_origin(kind) is tuple:
-        return _items(typing.get_args(kind)[0], raw, at)
+        return "items", typing.get_args(kind)[0]
     if dataclasses.is_dataclass(kind):
-        return _record(cast("type", kind), raw, at)
-    if issubclass(kind, Enum):
-        return kind(_plain(str, raw, at))
-    return _plain(kind, raw, at)
+        return "record", kind
+    return ("enum" if issubclass(kind, Enum) else "plain"), kind
+
+
+def _unpack(kind: Any, raw: object, at: str) -> object:  # noqa: ANN401 - a type expression
+    form, inner = _form(kind)
+    match form:
+        case "optional":
+            return None if raw is None else _unpack(inner, raw, at)
+        case "items":
+            return _items(inner, raw, at)
+        case "record":
+            return _record(inner, raw, at)
+        case "enum":
+            return inner(_plain(str, raw, at))
+        case "plain":
+            return _plain(inner, raw, at)
 
 
 def _items(kind: Any, raw: object, at: str) -> tuple[object, ...]:  # noqa: ANN401 - a type expression

@@ -8,14 +8,11 @@ nothing else of it is replaced.
 
 from __future__ import annotations
 
-import dataclasses
-import typing
 from functools import lru_cache
-from types import SimpleNamespace
 
 from s3rs_async import planning
 from s3rs_async.redshift import sql
-from s3rs_async.s3 import codec, layout, manifest, register
+from s3rs_async.s3 import layout, manifest, register
 
 _KEPT = 4096
 _STATEMENTS = (
@@ -48,24 +45,3 @@ def remember() -> None:
     planning.with_types = kept(planning.with_types)
     for name in _STATEMENTS:
         setattr(sql, name, kept(getattr(sql, name)))
-    _remember_shapes()
-
-
-def _remember_shapes() -> None:
-    """What the types of the documents are made of, asked for every field of every document."""
-    codec.typing = SimpleNamespace(
-        Union=typing.Union,
-        get_args=lru_cache(_KEPT)(typing.get_args),
-        get_origin=lru_cache(_KEPT)(typing.get_origin),
-        get_type_hints=typing.get_type_hints,
-    )
-    fields = lru_cache(_KEPT)(dataclasses.fields)
-    has_fields = lru_cache(_KEPT)(dataclasses.is_dataclass)
-    codec.dataclasses = SimpleNamespace(
-        fields=lambda value: fields(_kind(value)),
-        is_dataclass=lambda value: has_fields(_kind(value)),
-    )
-
-
-def _kind(value: object) -> type:
-    return value if isinstance(value, type) else type(value)
