@@ -1,8 +1,11 @@
-"""Dates and times computed from their digits, for all rows at once; pure.
+"""Dates and times computed from their digits or packed numbers, for all rows at once; pure.
 
-MySQL writes a date in 10 characters and a moment in 19, or 20 and its fraction's digits; a span
-(TIME) has a sign and two or three digits of hours. So every digit's place is known, from the front
-or from the end. Rows that are NULL give junk, which their caller masks.
+In the text protocol MySQL writes a date in 10 characters and a moment in 19, or 20 and its
+fraction's digits; a span (TIME) has a sign and two or three digits of hours. So every digit's place
+is known, from the front or from the end. In the binary protocol a value ends where only zeros would
+follow: a date has 0 or 4 bytes, a moment 0, 4, 7 or 11, a span 0, 8 or 12. What is packed in
+another length, or tells an hour that no clock has, is not a value, and `None` says so. Rows that
+are NULL give junk, which their caller masks.
 
 A date is possible if a calendar has it: years 1 to 9999, proleptic Gregorian as both sides count.
 """
@@ -99,8 +102,100 @@ def _clock(digits: Bytes, at: int) -> Ints:
 
 
 def _days(digits: Bytes) -> tuple[npt.NDArray[np.int32], Bools]:
-    year, month, day = _number(digits, 0, 4), _number(digits, 5, 2), _number(digits, 8, 2)
+    return _calendar_days(_number(digits, 0, 4), _number(digits, 5, 2), _number(digits, 8, 2))
+
+
+def _calendar_days(year: Ints, month: Ints, day: Ints) -> tuple[npt.NDArray[np.int32], Bools]:
     place = year * _MONTHS + np.minimum(month, _MONTHS - 1)
     bad = (day < 1) | (day > _DAYS.take(place, mode="clip"))
     found = (_FIRST.take(place, mode="clip") + day).astype(np.int32)
     return found, bad
+
+
+def packed_dates(data: Bytes, start: Ints, length: Ints) -> Dates | None:
+    """Days since 1970, and which rows hold a date that no calendar has."""
+    if not _are(length, _DATE_LENGTHS):
+        return None
+    return _packed_days(_words(data, start, _WORD) & _MASKS.take(length))
+
+
+def packed_stamps(data: Bytes, start: Ints, length: Ints) -> Stamps | None:
+    """Microseconds since 1970, and which rows hold a date that no calendar has."""
+    if not _are(length, _STAMP_LENGTHS):
+        return None
+    word = _words(data, start, _WORD) & _MASKS.take(length)
+    hours, minutes, seconds = (_byte(word, at) for at in (4, 5, 6))
+    micros = _packed_micros(data, start + 7, length == _STAMP_LENGTHS[-1])
+    if micros is None or not _is_clock(hours, minutes, seconds, most=_LAST_HOUR):
+        return None
+    days, bad = _packed_days(word)
+    return (days * np.int64(_DAY) + _in_micros(hours, minutes, seconds) + micros), bad
+
+
+def packed_spans(data: Bytes, start: Ints, length: Ints) -> Ints | None:
+    """Signed microseconds."""
+    if not _are(length, _SPAN_LENGTHS):
+        return None
+    word = _words(data, start, _WORD) & np.where(length, _WHOLE, _NOTHING)
+    minus, days = _byte(word, 0), (word >> np.uint64(8) & np.uint64(0xFFFFFFFF)).view(np.int64)
+    hours = days * 24 + _byte(word, 5)
+    minutes, seconds = _byte(word, 6), _byte(word, 7)
+    micros = _packed_micros(data, start + 8, length == _SPAN_LENGTHS[-1])
+    if micros is None or not _is_clock(hours, minutes, seconds, most=_LONGEST_SPAN):
+        return None
+    if len(minus) and int(minus.max()) > 1:
+        return None
+    found = _in_micros(hours, minutes, seconds) + micros
+    return np.where(minus == 1, -found, found)
+
+
+Dates = tuple[npt.NDArray[np.int32], Bools]
+Stamps = tuple[Ints, Bools]
+Words = npt.NDArray[np.uint64]
+
+_DATE_LENGTHS = (0, 4)
+_STAMP_LENGTHS = (0, 4, 7, 11)
+_SPAN_LENGTHS = (0, 8, 12)
+_LAST_HOUR, _LONGEST_SPAN, _SIXTY = 23, 838, 60
+_WORD, _HALF = np.dtype("<u8"), np.dtype("<u4")
+_WHOLE, _NOTHING = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0)
+# What of the first eight bytes belongs to a date or moment, by its length.
+_MASKS = np.array([(1 << 8 * min(length, 7)) - 1 for length in range(12)], np.uint64)
+
+
+def _are(length: Ints, allowed: tuple[int, ...]) -> bool:
+    good = length == allowed[-1]
+    for each in allowed[:-1]:
+        good |= length == each
+    return bool(good.all())
+
+
+def _words(data: Bytes, at: Ints, kind: np.dtype[np.unsignedinteger]) -> Words:
+    """The numbers that begin at each cursor; unaligned, so a view gathers them in one move."""
+    return np.ndarray((len(data) - kind.itemsize + 1,), kind, data, 0, (1,))[at]
+
+
+def _byte(word: Words, at: int) -> Ints:
+    return (word >> np.uint64(8 * at) & np.uint64(0xFF)).view(np.int64)
+
+
+def _packed_days(word: Words) -> Dates:
+    year = (word & np.uint64(0xFFFF)).view(np.int64)
+    return _calendar_days(year, _byte(word, 2), _byte(word, 3))
+
+
+def _packed_micros(data: Bytes, at: Ints, has: Bools) -> Ints | None:
+    if not has.any():
+        return np.zeros(len(at), np.int64)
+    found = np.where(has, _words(data, at, _HALF), 0).astype(np.int64)
+    return None if int(found.max()) >= _SECOND else found
+
+
+def _in_micros(hours: Ints, minutes: Ints, seconds: Ints) -> Ints:
+    return (hours * 3600 + minutes * 60 + seconds) * _SECOND
+
+
+def _is_clock(hours: Ints, minutes: Ints, seconds: Ints, *, most: int) -> bool:
+    if not len(hours):
+        return True
+    return int(hours.max()) <= most and max(int(minutes.max()), int(seconds.max())) < _SIXTY

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from s3rs_async.errors import DataError, Error, UnavailableError
 from s3rs_async.model import TableName
 from s3rs_async.mysql import wire
-from s3rs_async.mysql.decode import Decoder
+from s3rs_async.mysql.decode import TextDecoder
 from s3rs_async.mysql.table import SourceColumn
 from s3rs_async.mysql.types import Rule, rule
 from s3rs_async.mysql.wire import Cutter, Packets
@@ -106,7 +106,7 @@ def test_what_went_in_comes_out(rows: list[tuple[Any, ...]], step: int, sequence
         [None if v is None else text(v) for text, v in zip(TEXTS, row, strict=True)] for row in rows
     ]
     pieces = cut(result(wired, sequence), step, sequence)
-    decoder = Decoder(RULES)
+    decoder = TextDecoder(RULES)
     found = []
     for piece in pieces:
         decoded = decoder.decode(piece)
@@ -132,7 +132,7 @@ def test_a_date_is_null_exactly_if_no_calendar_has_it(year: int, month: int, day
     except ValueError:
         expected = None
     (piece,) = cut(result([[f"{year:04}-{month:02}-{day:02}".encode()]]), 999)
-    decoded = Decoder([of("d", "date")]).decode(piece)
+    decoded = TextDecoder([of("d", "date")]).decode(piece)
     assert decoded.batch.to_pylist() == [{"d": expected}]
     assert decoded.nulled == ({"d": 1} if expected is None else {})
 
@@ -140,7 +140,7 @@ def test_a_date_is_null_exactly_if_no_calendar_has_it(year: int, month: int, day
 def test_long_values_keep_their_length() -> None:
     rows: list[list[bytes | None]] = [[b"x" * size] for size in (250, 251, 65535, 65536, 3_000_000)]
     pieces = cut(result(rows), 1 << 20)
-    decoder = Decoder([of("s", "longtext", characters=99)])
+    decoder = TextDecoder([of("s", "longtext", characters=99)])
     found = [value for piece in pieces for value in decoder.decode(piece).batch["s"].to_pylist()]
     assert [len(value) for value in found] == [250, 251, 65535, 65536, 3_000_000]
 
@@ -181,7 +181,7 @@ def test_what_is_no_result_is_refused(data: bytes, message: str) -> None:
 def test_a_row_that_does_not_fit_its_packet_is_refused(cells: list[bytes | None]) -> None:
     (piece,) = cut(result([cells]), 999)
     with pytest.raises(DataError, match="does not end"):
-        Decoder([of("a", "int"), of("b", "varchar", characters=9)]).decode(piece)
+        TextDecoder([of("a", "int"), of("b", "varchar", characters=9)]).decode(piece)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_row_that_does_not_fit_its_packet_is_refused(cells: list[bytes | None]
 def test_a_value_that_its_type_cannot_hold_names_the_column(kind: str, value: bytes) -> None:
     (piece,) = cut(result([[b"1"], [value]] if kind != "longtext" else [[value]]), 999)
     with pytest.raises(DataError, match="column=c"):
-        Decoder([of("c", kind)]).decode(piece)
+        TextDecoder([of("c", kind)]).decode(piece)
 
 
 def test_an_empty_result_is_an_empty_result() -> None:
