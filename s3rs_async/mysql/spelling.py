@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from ..errors import DataError
 from .field import NOT_FIXED, Field, Form
@@ -96,8 +97,17 @@ def _whole(row: _Row, column: Column) -> bytes:
 def _real(row: _Row, column: Column) -> bytes:
     field, _ = column
     (number,) = _REALS[field.width].unpack(row.take(field.width))
-    text = f"{number:.{field.decimals}f}" if field.decimals < NOT_FIXED else shortest(number)
+    decimals = field.decimals
+    text = fixed(number, decimals) if decimals < NOT_FIXED else shortest(number)
     return text.zfill(field.filled).encode()
+
+
+def fixed(number: float, decimals: int) -> str:
+    """A float as MySQL writes it with so many decimals: zeros follow the digits that it needs."""
+    needed = Decimal(repr(number))
+    exponent = needed.as_tuple().exponent
+    enough = isinstance(exponent, int) and -exponent <= decimals
+    return f"{needed:.{decimals}f}" if enough else f"{number:.{decimals}f}"
 
 
 def shortest(number: float) -> str:
