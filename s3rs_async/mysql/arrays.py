@@ -29,6 +29,7 @@ Bools = npt.NDArray[np.bool_]
 
 _NULL = 0xFB
 _NONE = 0xFF
+_ASCII_END = 0x80
 _WIDTHS = ((0xFC, 2), (0xFD, 3), (0xFE, 8))
 
 
@@ -73,7 +74,7 @@ def fitting(rule: Rule) -> Iterator[None]:
 
 def check_inside(data: Bytes, at: Ints) -> None:
     """Whether cursors stand inside of the data, so that as much as PAD can be read there."""
-    if len(at) and (int(at.max()) > len(data) - PAD or int(at.min()) < 0):
+    if len(at) and int(at.max()) > len(data) - PAD:
         raise misread()
 
 
@@ -84,8 +85,10 @@ def check_ends(at: Ints, starts: Ints, end: int) -> None:
 
 
 def behind_lengths(data: Bytes, at: Ints) -> Values:
-    """The values whose lengths the cursors stand at; NULL is a length of its own."""
-    check_inside(data, at)
+    """The values whose lengths the cursors stand at, which is inside of the data, as it is after.
+
+    NULL is a length of its own.
+    """
     first = data.take(at)
     start = at + 1
     length = first.astype(np.int64)
@@ -104,7 +107,6 @@ def behind_known_lengths(data: Bytes, at: Ints, null: Bools | None) -> Values:
         if values.null is not None:
             raise misread()
         return values
-    check_inside(data, at)
     first = np.where(null, np.uint8(0), data.take(at))
     start = at + ~null
     length = first.astype(np.int64)
@@ -136,8 +138,7 @@ def _numbers(data: Bytes, at: Ints, width: int) -> Ints:
 
 def _within(values: Values) -> Values:
     """Values that end inside of the data."""
-    if len(values.end) and int(values.end.max()) > len(values.data) - PAD:
-        raise misread()
+    check_inside(values.data, values.end)
     return values
 
 
@@ -147,9 +148,13 @@ def _any(flags: Bools | None) -> bool:
 
 def shown(rule: Rule, values: Values) -> pa.Array:
     """The array of values that are texts, or bytes to be shown as hex."""
-    if rule.cast is Cast.HEX:
-        return hexed(values)
-    return cast(text(values), arrow_type(rule.arrow))
+    match rule.cast:
+        case Cast.HEX:
+            return hexed(values)
+        case Cast.TEXT:
+            return _text(values)
+        case _:
+            return cast(_bytes(values).view(pa.string()), arrow_type(rule.arrow))
 
 
 def cast(array: pa.Array, to: pa.DataType) -> pa.Array:
@@ -163,7 +168,7 @@ def cast(array: pa.Array, to: pa.DataType) -> pa.Array:
 
 def hexed(values: Values) -> pa.Array:
     """Bytes as hex digits."""
-    raw = _binary(values)
+    raw = _bytes(values)
     _, offsets, data = raw.buffers()
     digits = binascii.hexlify(data) if data is not None else b""
     ends = np.frombuffer(offsets, np.int32, len(raw) + 1) * 2
@@ -174,21 +179,27 @@ def hexed(values: Values) -> pa.Array:
     )
 
 
-def text(values: Values) -> pa.Array:
+def _text(values: Values) -> pa.Array:
     """As UTF-8, checked: a damaged value is found here, not by the target."""
-    return pc.cast(_binary(values), pa.string())
+    raw = _bytes(values)
+    _, _, data = raw.buffers()
+    if data is None or not data.size or int(np.frombuffer(data, np.uint8).max()) < _ASCII_END:
+        return raw.view(pa.string())
+    return pc.cast(raw, pa.string())
 
 
-def _binary(values: Values) -> pa.Array:
+def _bytes(values: Values) -> pa.Array:
+    """The values alone, one behind the other."""
     rows = len(values.start)
-    offsets = np.zeros(2 * rows + 1, np.int32)
+    offsets = np.empty(2 * rows + 1, np.int32)
     offsets[0:-1:2] = values.start
     offsets[1::2] = values.end
     offsets[-1] = values.end[-1] if rows else 0
     both = pa.Array.from_buffers(
         pa.binary(), 2 * rows, [None, pa.py_buffer(offsets), pa.py_buffer(values.data)]
     )
-    taken = both.take(pa.array(np.arange(0, 2 * rows, 2, dtype=np.int32)))
+    even = pa.array(np.arange(0, 2 * rows, 2, dtype=np.int32))
+    taken = pc.take(both, even, boundscheck=False)
     if values.null is None:
         return taken
     _, ends, data = taken.buffers()

@@ -123,30 +123,30 @@ def packed_stamps(data: Bytes, start: Ints, length: Ints) -> Stamps | None:
     """Microseconds since 1970, and which rows hold a date that no calendar has."""
     if not _are(length, _STAMP_LENGTHS):
         return None
-    word = _words(data, start, _WORD) & _MASKS.take(length)
-    hours, minutes, seconds = (_byte(word, at) for at in (4, 5, 6))
-    micros = _packed_micros(data, start + 7, length == _STAMP_LENGTHS[-1])
-    if micros is None or not _is_clock(hours, minutes, seconds, most=_LAST_HOUR):
-        return None
+    word = _words(data, start, _WORD)
+    word &= _MASKS.take(length)
     days, bad = _packed_days(word)
-    return (days * np.int64(_DAY) + _in_micros(hours, minutes, seconds) + micros), bad
+    micros = _packed_clock(word >> _DAY_BITS, _LAST_HOUR)
+    if micros is None or not _add_micros(micros, data, start + 7, length == _STAMP_LENGTHS[-1]):
+        return None
+    micros += days * np.int64(_DAY)
+    return micros, bad
 
 
 def packed_spans(data: Bytes, start: Ints, length: Ints) -> Ints | None:
     """Signed microseconds."""
     if not _are(length, _SPAN_LENGTHS):
         return None
-    word = _words(data, start, _WORD) & np.where(length, _WHOLE, _NOTHING)
-    minus, days = _byte(word, 0), (word >> np.uint64(8) & np.uint64(0xFFFFFFFF)).view(np.int64)
-    hours = days * 24 + _byte(word, 5)
-    minutes, seconds = _byte(word, 6), _byte(word, 7)
-    micros = _packed_micros(data, start + 8, length == _SPAN_LENGTHS[-1])
-    if micros is None or not _is_clock(hours, minutes, seconds, most=_LONGEST_SPAN):
+    word = _words(data, start, _WORD)
+    word[length == 0] = 0
+    minus, days = word & _BYTE, (word >> _BYTE_BITS & _HALF_MASK).view(np.int64)
+    micros = _packed_clock(word >> _SIGNED_DAYS_BITS, _LONGEST_SPAN)
+    if micros is None or _most(days) > _LONGEST_SPAN or _most(minus) > 1:
         return None
-    if len(minus) and int(minus.max()) > 1:
+    if not _add_micros(micros, data, start + 8, length == _SPAN_LENGTHS[-1]):
         return None
-    found = _in_micros(hours, minutes, seconds) + micros
-    return np.where(minus == 1, -found, found)
+    micros += days * np.int64(_DAY)
+    return np.where(minus != 0, -micros, micros)
 
 
 Dates = tuple[npt.NDArray[np.int32], Bools]
@@ -158,16 +158,21 @@ _STAMP_LENGTHS = (0, 4, 7, 11)
 _SPAN_LENGTHS = (0, 8, 12)
 _LAST_HOUR, _LONGEST_SPAN, _SIXTY = 23, 838, 60
 _WORD, _HALF = np.dtype("<u8"), np.dtype("<u4")
-_WHOLE, _NOTHING = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0)
+_BYTE, _HALF_MASK, _YEAR_MASK = np.uint64(0xFF), np.uint64(0xFFFFFFFF), np.uint64(0xFFFF)
+_BYTE_BITS, _MONTH_BITS, _MONTH_DAY_BITS = np.uint64(8), np.uint64(16), np.uint64(24)
+_DAY_BITS, _SIGNED_DAYS_BITS = np.uint64(32), np.uint64(40)
 # What of the first eight bytes belongs to a date or moment, by its length.
 _MASKS = np.array([(1 << 8 * min(length, 7)) - 1 for length in range(12)], np.uint64)
 
 
 def _are(length: Ints, allowed: tuple[int, ...]) -> bool:
-    good = length == allowed[-1]
-    for each in allowed[:-1]:
-        good |= length == each
-    return bool(good.all())
+    """Whether all lengths are such; most columns have one alone."""
+    if not len(length):
+        return True
+    least, most = int(length.min()), int(length.max())
+    if least == most or allowed == (least, most):
+        return least in allowed
+    return most <= allowed[-1] and bool(np.isin(length, allowed).all())
 
 
 def _words(data: Bytes, at: Ints, kind: np.dtype[np.unsignedinteger]) -> Words:
@@ -175,27 +180,36 @@ def _words(data: Bytes, at: Ints, kind: np.dtype[np.unsignedinteger]) -> Words:
     return np.ndarray((len(data) - kind.itemsize + 1,), kind, data, 0, (1,))[at]
 
 
-def _byte(word: Words, at: int) -> Ints:
-    return (word >> np.uint64(8 * at) & np.uint64(0xFF)).view(np.int64)
+def _most(found: npt.NDArray[np.integer]) -> int:
+    return int(found.max()) if len(found) else 0
 
 
 def _packed_days(word: Words) -> Dates:
-    year = (word & np.uint64(0xFFFF)).view(np.int64)
-    return _calendar_days(year, _byte(word, 2), _byte(word, 3))
+    year = (word & _YEAR_MASK).view(np.int64)
+    month = (word >> _MONTH_BITS & _BYTE).view(np.int64)
+    return _calendar_days(year, month, (word >> _MONTH_DAY_BITS & _BYTE).view(np.int64))
 
 
-def _packed_micros(data: Bytes, at: Ints, has: Bools) -> Ints | None:
+def _packed_clock(word: Words, last: int) -> Ints | None:
+    """Microseconds of the hour, minute and second in the lowest three bytes; None for no clock."""
+    hours, minutes = word & _BYTE, word >> _BYTE_BITS & _BYTE
+    seconds = word >> _MONTH_BITS & _BYTE
+    if _most(hours) > last or _most(minutes) >= _SIXTY or _most(seconds) >= _SIXTY:
+        return None
+    hours *= np.uint64(_SIXTY)
+    hours += minutes
+    hours *= np.uint64(_SIXTY)
+    hours += seconds
+    hours *= np.uint64(_SECOND)
+    return hours.view(np.int64)
+
+
+def _add_micros(to: Ints, data: Bytes, at: Ints, has: Bools) -> bool:
+    """Add what is behind the second, where there is something; False for a second or more."""
     if not has.any():
-        return np.zeros(len(at), np.int64)
-    found = np.where(has, _words(data, at, _HALF), 0).astype(np.int64)
-    return None if int(found.max()) >= _SECOND else found
-
-
-def _in_micros(hours: Ints, minutes: Ints, seconds: Ints) -> Ints:
-    return (hours * 3600 + minutes * 60 + seconds) * _SECOND
-
-
-def _is_clock(hours: Ints, minutes: Ints, seconds: Ints, *, most: int) -> bool:
-    if not len(hours):
         return True
-    return int(hours.max()) <= most and max(int(minutes.max()), int(seconds.max())) < _SIXTY
+    found = _words(data, at, _HALF).astype(np.int64)
+    if not has.all():
+        found[~has] = 0
+    to += found
+    return _most(found) < _SECOND
