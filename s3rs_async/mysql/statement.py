@@ -5,12 +5,15 @@ whose rows come in the binary one. A prepared statement is the server's until it
 connection ends, so whoever has prepared one closes it (`forget`, which nothing answers) unless the
 connection goes with it. No cursor is asked for: rows come at once, as a text's do.
 
-The driver's connection sends and receives; a file of ours is refused whoever asks for it.
+The driver's connection sends and receives; a file of ours is refused whoever asks for it. What the
+driver cannot read in an answer, it says in as many ways as there are; here it is one error.
 """
 
 from __future__ import annotations
 
+import contextlib
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 from pymysql.constants import COMMAND
@@ -20,28 +23,40 @@ from ..errors import DataError
 from .field import Field
 
 _NO_CURSOR, _ONCE = 0, 1
+_MOST_COLUMNS = 4096
+_UNREADABLE = (AssertionError, AttributeError, IndexError, TypeError, ValueError, struct.error)
 _PREPARED = struct.Struct("<BIHH")
 _RUN = struct.Struct("<IBI")
 _FORGET = struct.Struct("<IBI")
 _FORGET_LENGTH = 5  # of the packet's body; its three bytes and the number 0 behind them are one int
 
 
+@contextlib.contextmanager
+def _understood() -> Iterator[None]:
+    try:
+        yield
+    except _UNREADABLE as error:
+        raise DataError("an answer of the source cannot be read", where="mysql") from error
+
+
 async def ask(connection: Any, sql: str) -> tuple[Field, ...] | None:  # noqa: ANN401 - untyped driver
     """Run a text; the columns of its result, None if it has none."""
     await connection._execute_command(COMMAND.COM_QUERY, sql)  # noqa: SLF001
-    return await _columns(connection)
+    with _understood():
+        return await _columns(connection)
 
 
 async def prepare(connection: Any, sql: str) -> int:  # noqa: ANN401 - untyped driver
     """Prepare a statement without placeholders; its number."""
     await connection._execute_command(COMMAND.COM_STMT_PREPARE, sql)  # noqa: SLF001
-    answer = (await connection._read_packet()).get_all_data()  # noqa: SLF001
-    if len(answer) < _PREPARED.size or answer[0]:
-        raise DataError("no answer to a prepared statement", where="mysql")
-    _, number, columns, places = _PREPARED.unpack_from(answer)
-    for count in (places, columns):
-        if count:
-            await _fields(connection, count)
+    with _understood():
+        answer = (await connection._read_packet()).get_all_data()  # noqa: SLF001
+        status, number, columns, places = _PREPARED.unpack_from(answer)
+        if status:
+            raise DataError("no answer to a prepared statement", where="mysql")
+        for count in (places, columns):
+            if count:
+                await _fields(connection, count)
     if places:
         raise DataError("a statement with placeholders", where="mysql")
     return int(number)
@@ -51,7 +66,8 @@ async def execute(connection: Any, number: int) -> tuple[Field, ...] | None:  # 
     """Run what was prepared; the columns of its result, None if it has none."""
     wanted = _RUN.pack(number, _NO_CURSOR, _ONCE)
     await connection._execute_command(COMMAND.COM_STMT_EXECUTE, wanted)  # noqa: SLF001
-    return await _columns(connection)
+    with _understood():
+        return await _columns(connection)
 
 
 def forget(connection: Any, number: int) -> None:  # noqa: ANN401 - untyped driver
@@ -72,6 +88,8 @@ async def _columns(connection: Any) -> tuple[Field, ...] | None:  # noqa: ANN401
 
 async def _fields(connection: Any, count: int) -> tuple[Field, ...]:  # noqa: ANN401 - untyped driver
     """So many columns, and the packet that ends them."""
+    if count > _MOST_COLUMNS:
+        raise DataError("more columns than a table can have", where="mysql", columns=count)
     read = connection._read_packet  # noqa: SLF001
     fields = tuple([_field(await read(FieldDescriptorPacket)) for _ in range(count)])
     if not (await read()).is_eof_packet():
