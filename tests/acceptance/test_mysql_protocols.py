@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 
 from s3rs_async.errors import Error, UnavailableError
 from s3rs_async.model import Strategy
-from s3rs_async.mysql import sql
+from s3rs_async.mysql import connection, sql
 from s3rs_async.mysql.binary import BinaryDecoder
 from s3rs_async.mysql.connection import Session, Source, open_source
 from s3rs_async.mysql.decode import TextDecoder
@@ -392,6 +392,22 @@ async def test_where_prepared_statements_are_refused_text_is_read_and_told_once(
     (line,) = lines
     assert (line["log_level"], line["protocol"]) == ("warning", "text")
     assert "max_prepared_stmt_count" in line["reason"]
+
+
+async def test_rows_on_a_connection_that_was_lost_while_idle_come_by_another(
+    run: Run, box: Box, binary: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "is_quiet", lambda _: True)
+    async with open_source(binary.name, binary.config) as kept:
+        async with kept.session(purpose="test") as session:
+            assert [p.rows async for p in session.rows("SELECT 1")] == [1]
+            lost = session.connection_id
+        run(f"KILL {lost}")
+        async with kept.session(purpose="test") as session:
+            assert [p.rows async for p in session.rows("SELECT 1")] == [1]
+            assert session.protocol is Protocol.BINARY
+            assert session.connection_id != lost
+            assert await session.query("SELECT 2") == [("2",)]
 
 
 async def test_a_refused_statement_is_the_statements_error_and_not_the_protocols(

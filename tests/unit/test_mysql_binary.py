@@ -273,6 +273,13 @@ def test_a_row_whose_bytes_are_not_its_values_is_refused(column: Any, body: byte
             decoder.decode(packets(rows))
 
 
+@pytest.mark.parametrize("neighbour", [b"\0\4", b"\0\0\1x"])
+def test_the_texts_mark_of_null_is_no_length(neighbour: bytes) -> None:
+    decoder = BinaryDecoder([TEXT[0]], [TEXT[1]])
+    with pytest.raises(DataError, match="does not end"):
+        decoder.decode(packets([neighbour, b"\0\0\xfb" + b"x" * 0xFB]))
+
+
 @pytest.mark.parametrize(
     ("column", "value"),
     [
