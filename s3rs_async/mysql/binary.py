@@ -95,7 +95,7 @@ class BinaryDecoder:
         """The values of the last row as the text protocol would have sent them."""
         start = int(packets.starts[-1]) + _HEADER
         row = packets.data[start : packets.end].tobytes()
-        return spelled(row, [(each.field, each.rule.fraction) for each in self._columns])
+        return spelled(row, [each.field for each in self._columns])
 
 
 def bitmap_bytes(columns: int) -> int:

@@ -3,7 +3,8 @@
 Every row's cursor stands at its next value. A column reads the length byte of all rows in one
 gather, knows where its values are, makes them an array, and leaves the cursors at their ends. After
 the last column each must stand at the start of the next packet: a free proof that no length was
-misread. Dates and times are computed from their digits; all else is `arrays`'.
+misread. Dates and times are computed from their digits, as many as the server says that the column
+of the result has, which in a view may be fewer than it is described with; all else is `arrays`'.
 
 A date that no calendar has (all zero, a zero month, 31 February) becomes NULL and is counted. Any
 other value that its type cannot hold is an error: nothing is rounded, wrapped or cut.
@@ -21,6 +22,7 @@ import pyarrow as pa
 
 from . import arrays, moments, wire
 from .arrays import Values, arrow_type
+from .field import Field
 from .types import Cast, Rule
 from .wire import Packets
 
@@ -44,8 +46,10 @@ def schema(rules: Sequence[Rule]) -> pa.Schema:
 class TextDecoder:
     """Turns packets of the text protocol into batches of one schema."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self._rules = tuple(rules)
+    def __init__(self, rules: Sequence[Rule], fields: Sequence[Field]) -> None:
+        if len(rules) != len(fields):
+            raise arrays.misread()
+        self._columns = list(zip(rules, fields, strict=True))
         self.schema = schema(rules)
 
     def decode(self, packets: Packets) -> Decoded:
@@ -53,10 +57,10 @@ class TextDecoder:
         found: list[pa.Array] = []
         nulled: dict[str, int] = {}
         at = packets.starts + _HEADER
-        for rule in self._rules:
+        for rule, field in self._columns:
             values = arrays.behind_lengths(packets.data, at)
             with arrays.fitting(rule):
-                array, impossible = _array(rule, values)
+                array, impossible = _array(rule, field, values)
             found.append(array)
             if impossible:
                 nulled[rule.name] = impossible
@@ -70,18 +74,31 @@ class TextDecoder:
         return wire.cells(packets.data[start : packets.end].tobytes(), 0, packets.end - start)
 
 
-def _array(rule: Rule, values: Values) -> tuple[pa.Array, int]:
+def _array(rule: Rule, field: Field, values: Values) -> tuple[pa.Array, int]:
     match rule.cast:
         case Cast.DATE:
+            _check_width(rule, values, moments.DATE_WIDTH)
             days, bad = moments.dates(values.data, values.start)
             return arrays.moments(rule, days, bad, values.null)
         case Cast.MOMENT:
-            micros, bad = moments.stamps(values.data, values.start, rule.fraction)
+            _check_width(rule, values, moments.stamp_width(field.fraction))
+            micros, bad = moments.stamps(values.data, values.start, field.fraction)
             return arrays.moments(rule, micros, bad, values.null)
         case Cast.SPAN:
-            micros = moments.spans(values.data, values.start, values.end, rule.fraction)
+            _check_width(rule, values, *moments.span_widths(field.fraction))
+            micros = moments.spans(values.data, values.start, values.end, field.fraction)
             return arrays.fixed(pa.int64(), micros, values.null), 0
         case Cast.FLAG:
             return arrays.flags(values.data.take(values.end - 1) == _ONE, values.null), 0
         case Cast.HEX | Cast.TEXT | Cast.PLAIN:
             return arrays.shown(rule, values), 0
+
+
+def _check_width(rule: Rule, values: Values, least: int, most: int | None = None) -> None:
+    """Digits are found by their place: a value of another width is none of the column's."""
+    width = values.end - values.start
+    bad = (width < least) | (width > (most or least))
+    if values.null is not None:
+        bad &= ~values.null
+    if bad.any():
+        raise arrays.unfit(rule)

@@ -12,6 +12,7 @@ from enum import StrEnum, auto
 
 from pymysql.constants import FIELD_TYPE, FLAG
 
+_MICROS = 6
 NOT_FIXED = 31
 """From this number of decimals on, a float has as many as it needs."""
 
@@ -84,6 +85,11 @@ class Field:
     def unsigned(self) -> bool:
         """Whether a whole number has no sign."""
         return bool(self.flags & FLAG.UNSIGNED)
+
+    @property
+    def fraction(self) -> int:
+        """How many digits a time of day has behind the second."""
+        return self.decimals if self.decimals <= _MICROS else 0
 
     @property
     def filled(self) -> int:

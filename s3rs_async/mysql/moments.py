@@ -42,15 +42,35 @@ def _calendar() -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
 _FIRST, _DAYS = _calendar()
 
 
+DATE_WIDTH = 10
+_CLOCK_WIDTH = 8
+_SIGN_AND_HUNDREDS = 2
+
+
+def stamp_width(fraction: int) -> int:
+    """How many characters a moment has."""
+    return DATE_WIDTH + 1 + _CLOCK_WIDTH + _behind(fraction)
+
+
+def span_widths(fraction: int) -> tuple[int, int]:
+    """How many characters a span has at least and at most."""
+    least = _CLOCK_WIDTH + _behind(fraction)
+    return least, least + _SIGN_AND_HUNDREDS
+
+
+def _behind(fraction: int) -> int:
+    """The point and the digits behind it."""
+    return fraction + 1 if fraction else 0
+
+
 def dates(data: Bytes, start: Ints) -> tuple[npt.NDArray[np.int32], Bools]:
     """Days since 1970, and which rows hold a date that no calendar has."""
-    return _days(_digits(data, start, 10))
+    return _days(_digits(data, start, DATE_WIDTH))
 
 
 def stamps(data: Bytes, start: Ints, fraction: int) -> tuple[Ints, Bools]:
     """Microseconds since 1970, and which rows hold a date that no calendar has."""
-    width = 19 if not fraction else 20 + fraction
-    digits = _digits(data, start, width)
+    digits = _digits(data, start, stamp_width(fraction))
     days, bad = _days(digits)
     micros = days.astype(np.int64) * _DAY
     micros += _clock(digits, 11) * _SECOND
@@ -61,9 +81,9 @@ def stamps(data: Bytes, start: Ints, fraction: int) -> tuple[Ints, Bools]:
 
 def spans(data: Bytes, start: Ints, end: Ints, fraction: int) -> Ints:
     """Signed microseconds; the digits are found from the end, since hours have two or three."""
-    behind = fraction + 1 if fraction else 0
-    first = end - behind - 8
-    digits = _digits(data, np.maximum(first, 0), 8 + behind)
+    width, _ = span_widths(fraction)
+    first = end - width
+    digits = _digits(data, np.maximum(first, 0), width)
     seconds = _clock(digits, 0)
     minus = data.take(start) == _MINUS
     hundreds = first - start - minus > 0

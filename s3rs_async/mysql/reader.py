@@ -137,11 +137,8 @@ class _Reader:
     def _decoder(self, protocol: Protocol) -> _Decoder:
         """What reads rows of a protocol; one for all chunks, whatever session they come by."""
         if protocol not in self._decoders:
-            self._decoders[protocol] = (
-                TextDecoder(self._plan.rules)
-                if protocol is Protocol.TEXT
-                else BinaryDecoder(self._plan.rules, self._fields)
-            )
+            kind = TextDecoder if protocol is Protocol.TEXT else BinaryDecoder
+            self._decoders[protocol] = kind(self._plan.rules, self._fields)
         return self._decoders[protocol]
 
     def _decode(self, decoder: _Decoder, packets: Packets) -> _Piece:

@@ -27,9 +27,6 @@ _SPAN = struct.Struct("<BIBBBI")
 _PLACES = 15
 """Beyond so many places before or behind the point a float has an exponent."""
 
-Column = tuple[Field, int]
-"""What the server says of a column, and how many digits it has behind the second."""
-
 
 @dataclass(slots=True)
 class _Row:
@@ -63,13 +60,13 @@ class _Row:
         return self.take(self.number(_LENGTHS[length]) if length in _LENGTHS else length)
 
 
-def spelled(row: bytes, columns: Sequence[Column]) -> list[bytes | None]:
+def spelled(row: bytes, fields: Sequence[Field]) -> list[bytes | None]:
     """The row's values as text; `row` is a packet's body."""
     rest = _Row(row, 1)
-    bitmap = rest.number((len(columns) + _RESERVED + 7) // 8) >> _RESERVED
+    bitmap = rest.number((len(fields) + _RESERVED + 7) // 8) >> _RESERVED
     found = [
-        None if bitmap >> index & 1 else _SPELLINGS[column[0].form](rest, column)
-        for index, column in enumerate(columns)
+        None if bitmap >> index & 1 else _SPELLINGS[field.form](rest, field)
+        for index, field in enumerate(fields)
     ]
     if rest.at != len(row):
         raise _misread()
@@ -80,22 +77,20 @@ def _misread() -> DataError:
     return DataError("a row does not end where its packet ends", where="mysql")
 
 
-def _bytes(row: _Row, _: Column) -> bytes:
+def _bytes(row: _Row, _: Field) -> bytes:
     return row.value()
 
 
-def _nothing(_: _Row, __: Column) -> bytes:
+def _nothing(_: _Row, __: Field) -> bytes:
     raise _misread()
 
 
-def _whole(row: _Row, column: Column) -> bytes:
-    field, _ = column
+def _whole(row: _Row, field: Field) -> bytes:
     number = int.from_bytes(row.take(field.width), "little", signed=not field.unsigned)
     return str(number).zfill(field.filled).encode()
 
 
-def _real(row: _Row, column: Column) -> bytes:
-    field, _ = column
+def _real(row: _Row, field: Field) -> bytes:
     (number,) = _REALS[field.width].unpack(row.take(field.width))
     decimals = field.decimals
     text = fixed(number, decimals) if decimals < NOT_FIXED else shortest(number)
@@ -133,24 +128,24 @@ def _with_point(digits: str, point: int) -> str:
     return f"{digits[:point]}.{digits[point:]}"
 
 
-def _date(row: _Row, _: Column) -> bytes:
+def _date(row: _Row, _: Field) -> bytes:
     year, month, day = row.packed(_DATE)
     return f"{year:04}-{month:02}-{day:02}".encode()
 
 
-def _moment(row: _Row, column: Column) -> bytes:
+def _moment(row: _Row, field: Field) -> bytes:
     year, month, day, *clock, micros = row.packed(_MOMENT)
-    return f"{year:04}-{month:02}-{day:02} {_clock(clock, micros, column)}".encode()
+    return f"{year:04}-{month:02}-{day:02} {_clock(clock, micros, field)}".encode()
 
 
-def _span(row: _Row, column: Column) -> bytes:
+def _span(row: _Row, field: Field) -> bytes:
     minus, days, hours, *rest, micros = row.packed(_SPAN)
     sign = "-" if minus else ""
-    return f"{sign}{_clock([days * 24 + hours, *rest], micros, column)}".encode()
+    return f"{sign}{_clock([days * 24 + hours, *rest], micros, field)}".encode()
 
 
-def _clock(clock: Sequence[int], micros: int, column: Column) -> str:
-    field, digits = column
+def _clock(clock: Sequence[int], micros: int, field: Field) -> str:
+    digits = field.fraction
     hours, minutes, seconds = clock
     shown = f"{hours:02}:{minutes:02}:{seconds:02}"
     fraction = f"{micros:0{_MICROS}}"
@@ -163,7 +158,7 @@ def _clock(clock: Sequence[int], micros: int, column: Column) -> str:
     return f"{shown}.{fraction[:digits]}" if digits else shown
 
 
-_SPELLINGS: dict[Form, Callable[[_Row, Column], bytes]] = {
+_SPELLINGS: dict[Form, Callable[[_Row, Field], bytes]] = {
     Form.WHOLE: _whole,
     Form.REAL: _real,
     Form.DATE: _date,

@@ -178,11 +178,11 @@ def batches(decoder: Any, pieces: list[Packets]) -> tuple[list[Any], dict[str, i
 def test_both_protocols_give_one_batch_and_one_position(
     rows: list[tuple[Any, ...]], step: int
 ) -> None:
-    text = batches(TextDecoder(RULES), cut([text_row(row) for row in rows], step))
+    text = batches(TextDecoder(RULES, FIELDS), cut([text_row(row) for row in rows], step))
     binary = batches(BinaryDecoder(RULES, FIELDS), cut([binary_row(row) for row in rows], step))
     assert binary == text
     assert len(binary[0]) == len(rows)
-    assert BinaryDecoder(RULES, FIELDS).schema == TextDecoder(RULES).schema
+    assert BinaryDecoder(RULES, FIELDS).schema == TextDecoder(RULES, FIELDS).schema
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -220,7 +220,7 @@ def test_what_is_flawed_is_an_error_of_ours_or_a_value(
     if drop is not None:
         body = made[drop[0] % len(made)]
         del body[-min(drop[1], len(body) - 1) :]
-    decoder = TextDecoder(RULES) if protocol == "text" else BinaryDecoder(RULES, FIELDS)
+    decoder = TextDecoder(RULES, FIELDS) if protocol == "text" else BinaryDecoder(RULES, FIELDS)
     packets = loose([bytes(body) for body in made])
     try:
         decoded = decoder.decode(packets)
@@ -235,7 +235,7 @@ def test_what_is_flawed_is_an_error_of_ours_or_a_value(
 def test_any_bytes_are_a_position_or_an_error_of_ours(body: bytes) -> None:
     with_error = None
     try:
-        found = spelled(body, [(sent, sent.decimals) for sent in FIELDS])
+        found = spelled(body, FIELDS)
     except Error as error:
         with_error = error
     else:
@@ -246,7 +246,7 @@ def test_any_bytes_are_a_position_or_an_error_of_ours(body: bytes) -> None:
 @settings(max_examples=300, deadline=1000)
 @given(st.lists(st.binary(min_size=1, max_size=120), min_size=1, max_size=6))
 def test_any_bytes_are_rows_or_an_error_of_ours(bodies: list[bytes]) -> None:
-    for decoder in (TextDecoder(RULES), BinaryDecoder(RULES, FIELDS)):
+    for decoder in (TextDecoder(RULES, FIELDS), BinaryDecoder(RULES, FIELDS)):
         for made in (bodies, [b"\0" + body for body in bodies]):
             try:
                 decoder.decode(loose(made)).batch.validate(full=True)

@@ -334,7 +334,7 @@ def test_as_many_columns_as_were_asked_for_or_none() -> None:
 @pytest.mark.parametrize("body", [b"", b"\0", b"\0\0", b"\0\0\5ab", b"\0\0\1xy", b"\0\0\xfb"])
 def test_a_row_that_is_cut_short_has_no_position(body: bytes) -> None:
     with pytest.raises(DataError):
-        spelled(body, [(TEXT[1], 0)])
+        spelled(body, [TEXT[1]])
 
 
 def test_no_rows_are_an_empty_batch() -> None:
