@@ -24,7 +24,8 @@ from ..errors import DataError
 from . import arrays, moments
 from .arrays import Bools, Bytes, Ints, arrow_type
 from .decode import Decoded, schema
-from .field import Field, Form
+from .field import NOT_FIXED, Field, Form
+from .floats import rounded
 from .spelling import spelled
 from .types import Cast, Rule
 from .wire import Packets
@@ -147,6 +148,8 @@ def _numbers(column: _Column, data: Bytes, at: Ints, null: Bools | None) -> _Rea
     kind = np.dtype(f"<{letter}{field.width}")
     found = np.ndarray((len(data) - field.width + 1,), kind, data, 0, (1,))[at]
     after = at + (field.width if null is None else field.width * ~null)
+    if field.form is Form.REAL and field.decimals < NOT_FIXED:
+        found = rounded(found.astype(np.float64), field.decimals, null)
     if column.rule.cast is Cast.FLAG:
         return _Read(_flags(column.rule, found, null), 0, after)
     return _Read(_number_array(column.arrow, found, null), 0, after)

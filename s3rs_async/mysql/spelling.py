@@ -11,10 +11,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from ..errors import DataError
 from .field import NOT_FIXED, Field, Form
+from .floats import fixed, shortest
 
 _RESERVED = 2
 _LENGTHS = {0xFC: 2, 0xFD: 3, 0xFE: 8}
@@ -24,8 +24,6 @@ _REALS = {4: struct.Struct("<f"), 8: struct.Struct("<d")}
 _DATE = struct.Struct("<HBB")
 _MOMENT = struct.Struct("<HBBBBBI")
 _SPAN = struct.Struct("<BIBBBI")
-_PLACES = 15
-"""Beyond so many places before or behind the point a float has an exponent."""
 
 
 @dataclass(slots=True)
@@ -95,37 +93,6 @@ def _real(row: _Row, field: Field) -> bytes:
     decimals = field.decimals
     text = fixed(number, decimals) if decimals < NOT_FIXED else shortest(number)
     return text.zfill(field.filled).encode()
-
-
-def fixed(number: float, decimals: int) -> str:
-    """A float as MySQL writes it with so many decimals: zeros follow the digits that it needs."""
-    needed = Decimal(repr(number))
-    exponent = needed.as_tuple().exponent
-    enough = isinstance(exponent, int) and -exponent <= decimals
-    return f"{needed:.{decimals}f}" if enough else f"{number:.{decimals}f}"
-
-
-def shortest(number: float) -> str:
-    """A float as MySQL writes it: with the fewest digits that are read as the same number."""
-    mantissa, _, power = f"{number!r}".partition("e")
-    sign = "-" if mantissa.startswith("-") else ""
-    before, _, behind = mantissa.lstrip("-").partition(".")
-    digits = (before + behind).lstrip("0")
-    point = len(before) + int(power or 0) - (len(before + behind) - len(digits))
-    digits = digits.rstrip("0")
-    if not digits:
-        return f"{sign}0"
-    if point > -_PLACES and (point <= _PLACES or len(digits) > point):
-        return sign + _with_point(digits, point)
-    return f"{sign}{digits[0]}{'.' if digits[1:] else ''}{digits[1:]}e{point - 1}"
-
-
-def _with_point(digits: str, point: int) -> str:
-    if point <= 0:
-        return "0." + "0" * -point + digits
-    if len(digits) <= point:
-        return digits + "0" * (point - len(digits))
-    return f"{digits[:point]}.{digits[point:]}"
 
 
 def _date(row: _Row, _: Field) -> bytes:

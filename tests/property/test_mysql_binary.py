@@ -16,7 +16,8 @@ from s3rs_async.model import TableName
 from s3rs_async.mysql.binary import BinaryDecoder
 from s3rs_async.mysql.decode import TextDecoder
 from s3rs_async.mysql.field import Field
-from s3rs_async.mysql.spelling import shortest, spelled
+from s3rs_async.mysql.floats import fixed, rounded, shortest
+from s3rs_async.mysql.spelling import spelled
 from s3rs_async.mysql.table import SourceColumn
 from s3rs_async.mysql.types import rule
 from s3rs_async.mysql.wire import PAD, Cutter, Packets
@@ -191,6 +192,18 @@ def test_a_spelled_float_is_the_same_float(number: float) -> None:
     assert float(spelled_number) == number
     assert "e+" not in spelled_number
     assert len(spelled_number.replace("-", "").replace(".", "").strip("0").split("e")[0]) <= 17
+
+
+@settings(max_examples=400)
+@given(
+    st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.floats(-1e6, 1e6), max_size=9),
+    st.integers(0, 30),
+)
+def test_a_rounded_float_is_what_its_shown_digits_are_read_as(
+    numbers: list[float], decimals: int
+) -> None:
+    found = rounded(np.array(numbers, np.float64), decimals, None)
+    assert found.tolist() == [float(fixed(number, decimals)) for number in numbers]
 
 
 def loose(bodies: list[bytes]) -> Packets:

@@ -15,7 +15,8 @@ from s3rs_async.errors import DataError
 from s3rs_async.model import TableName
 from s3rs_async.mysql.binary import BinaryDecoder
 from s3rs_async.mysql.field import NOT_FIXED, Field
-from s3rs_async.mysql.spelling import shortest, spelled
+from s3rs_async.mysql.floats import shortest
+from s3rs_async.mysql.spelling import spelled
 from s3rs_async.mysql.table import SourceColumn
 from s3rs_async.mysql.types import Rule, rule
 from s3rs_async.mysql.wire import PAD, Packets
@@ -103,6 +104,16 @@ def test_floats_are_exact() -> None:
 def test_a_float_with_fixed_decimals_shows_them_all() -> None:
     fixed = field(FIELD_TYPE.DOUBLE, decimals=2)
     assert read(of("double"), fixed, struct.pack("<d", -1.5)) == ([-1.5], ["-1.50"])
+
+
+def test_a_float_with_fixed_decimals_is_the_one_that_is_shown() -> None:
+    fixed = field(FIELD_TYPE.DOUBLE, decimals=3)
+    beside = 1.9300000000000002
+    values = [beside, -beside, 0.0005, 2.0**60, 1e300, None]
+    wired = [None if value is None else struct.pack("<d", value) for value in values]
+    found, texts = read(of("double"), fixed, *wired)
+    assert found == [1.93, -1.93, 0.001, 2.0**60, 1e300, None]
+    assert texts[:2] == ["1.930", "-1.930"]
 
 
 @pytest.mark.parametrize(
