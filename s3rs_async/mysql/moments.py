@@ -192,7 +192,9 @@ def _are(length: Ints, allowed: tuple[int, ...]) -> bool:
     least, most = int(length.min()), int(length.max())
     if least == most or allowed == (least, most):
         return least in allowed
-    return most <= allowed[-1] and bool(np.isin(length, allowed).all())
+    table = np.zeros(allowed[-1] + 1, np.bool_)
+    table[list(allowed)] = True
+    return most < len(table) and bool(table.take(length).all())
 
 
 def _words(data: Bytes, at: Ints, kind: np.dtype[np.unsignedinteger]) -> Words:
