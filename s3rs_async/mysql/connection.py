@@ -318,6 +318,8 @@ class Session:
         except pymysql.err.MySQLError:
             self._forget()
             raise
+        if fields is None:
+            self._forget()
         self.fields, self.protocol = fields or (), Protocol.BINARY
         choice.taken(Protocol.BINARY)
         return fields is not None

@@ -1,10 +1,10 @@
 """Which protocol a source's rows are sent in: asked for, tried, and told once.
 
-By a prepared statement rows come as numbers and packed dates, which costs the server half of what
-their text costs it, and us less. A server may have no room for such a statement, and a proxy may
-not know them. Then the same rows are asked for as text, which they come in ever since for that
-session; the next one tries again, so that what was refused once is not slow for weeks. `binary` is
-for those who would rather have the error, `text` for those whose proxy takes what it cannot do.
+By a prepared statement rows come as numbers and packed dates, which costs the server about half of
+what their text costs it, and us less. A server may have no room for such a statement, and a proxy
+may not know them. Then the same rows are asked for as text, and so are all that follow on that
+connection; the next one tries again, so that what was refused once is not slow for weeks. `binary`
+is for those who would rather have the error, `text` for those whose proxy takes what it cannot do.
 """
 
 from __future__ import annotations

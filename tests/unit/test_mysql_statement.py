@@ -106,6 +106,13 @@ async def test_rows_are_prepared_run_without_a_cursor_and_closed(opened: Opened)
     assert not session.busy
 
 
+async def test_a_statement_without_a_result_is_closed_too(opened: Opened) -> None:
+    session = opened("auto", [PREPARED, column(), EOF], [b"\0\0\0\2\0\0\0"])
+    assert await rows(session) == 0
+    assert session.connection._writer.commands()[-1][0] == COMMAND.COM_STMT_CLOSE
+    assert not session.busy
+
+
 async def test_a_refused_statement_is_asked_as_text_and_not_prepared_again(opened: Opened) -> None:
     session = opened("auto", [REFUSED], TEXT_ROWS, TEXT_ROWS)
     assert await rows(session) == await rows(session) == 2
