@@ -9,6 +9,7 @@ from .connections import (
     SourceConfig,
     TargetConfig,
     TunnelConfig,
+    WantedProtocol,
     load_connections,
     one_of,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "SourceConfig",
     "TargetConfig",
     "TunnelConfig",
+    "WantedProtocol",
     "check_pipeline",
     "load_connections",
     "load_pipeline",

@@ -20,6 +20,7 @@ from .strict import Mistake, Strict, faults, nearest, parse
 from .values import File, Zone
 
 Tls = Literal["off", "require", "verify"]
+WantedProtocol = Literal["auto", "binary", "text"]
 
 
 class TunnelConfig(Strict):
@@ -40,7 +41,8 @@ class TunnelConfig(Strict):
 class SourceConfig(Strict):
     """One MySQL or MariaDB server, reached through `tunnel` or, where none is declared, directly.
 
-    `cursor_time_zone` is the writers' zone for DATETIME cursors; None: the server's own.
+    `cursor_time_zone` is the writers' zone for DATETIME cursors; None: the server's own. `protocol`
+    is what rows are read in: `auto` is `binary`, and `text` where prepared statements are refused.
     """
 
     host: str
@@ -50,6 +52,7 @@ class SourceConfig(Strict):
     tls: Tls = "verify"
     ca: File | None = None
     cursor_time_zone: Zone | None = None
+    protocol: WantedProtocol = "auto"
     tunnel: TunnelConfig | None = None
 
 

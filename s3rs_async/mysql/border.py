@@ -48,6 +48,8 @@ _KINDS: dict[int, tuple[type[Error], str, str]] = {
     3159: (ConfigError, "the source wants TLS", "set tls: verify"),
 }
 _LOST = 2013
+_FIRST_OF_SERVER = 1000
+_FIRST_OF_DRIVER = 2  # in thousands
 _LOSSES = frozenset({1053, 1927, 2006, _LOST, 4031})
 
 
@@ -71,6 +73,14 @@ def translated(**facts: Fact) -> Iterator[None]:
 def is_loss(error: pymysql.err.MySQLError) -> bool:
     """Whether it says that the connection is gone, or is about to be."""
     return bool(error.args) and error.args[0] in _LOSSES
+
+
+def is_refusal(error: pymysql.err.MySQLError) -> bool:
+    """Whether a server that is well has refused a statement for what the statement is."""
+    code = error.args[0] if error.args else None
+    if not isinstance(code, int) or code in _KINDS or code in _LOSSES:
+        return False
+    return code >= _FIRST_OF_SERVER and code // _FIRST_OF_SERVER != _FIRST_OF_DRIVER
 
 
 def _from_driver(error: pymysql.err.MySQLError, facts: dict[str, Fact]) -> Error:

@@ -1,7 +1,7 @@
 """Sessions at a source: one private connection each, read-only, through its tunnel if it has one.
 
 One way in for all results: raw packets, cut by `wire`. Small results are parsed to text, streams
-are handed out as packets.
+are handed out as packets; those of rows come in the protocol that `protocol` chooses.
 
 A stream's reader is bounded: when nobody takes its packets the transport pauses, TCP pushes back
 and the server waits. Whoever leaves a stream before its end (an error, a cancellation) has its
@@ -20,20 +20,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pymysql.err
-from pymysql.constants import COMMAND
-from pymysql.protocol import FieldDescriptorPacket
 
 from ..config import SourceConfig
-from ..errors import DataError, Error, UnavailableError
+from ..errors import Error, UnavailableError
 from ..tunnel import Address, Bastions, open_bastions
-from . import wire
-from .border import is_loss, translated
+from . import statement, wire
+from .border import is_loss, is_refusal, translated
 from .dial import BUFFER, Connection, check_driver, dial, drop, hang_up, is_quiet, leave
+from .field import Field
 from .idle import Idle
+from .protocol import Choice, Protocol
 from .wire import Cutter, Packets
 
 _KILL_SECONDS = 5.0
@@ -52,18 +51,6 @@ _READ_ONLY = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY
 Cell = str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
-    """What the server says of one column of a result; equal as long as the table is unchanged."""
-
-    name: str
-    type_code: int
-    flags: int
-    length: int
-    charset: int
-    decimals: int
-
-
 class Source:
     """One configured server; `own` are the server's numbers of our connections in use."""
 
@@ -72,6 +59,7 @@ class Source:
         self.name = name
         self.config = config
         self.own: set[int] = set()
+        self._choice = Choice(name, config.protocol)
         self._bastions: Bastions | None = None
         self._idle: Idle[Session] | None = None
 
@@ -103,7 +91,7 @@ class Source:
         return await self._opened(facts)
 
     async def _opened(self, facts: dict[str, str]) -> Session:
-        session = Session(await self._connected(facts), facts)
+        session = Session(await self._connected(facts), facts, self._choice)
         try:
             await session.set_up()
         except BaseException:
@@ -172,20 +160,29 @@ async def open_source(
 class Session:
     """A connection in use by one task at a time."""
 
-    def __init__(self, connection: Any, facts: dict[str, str]) -> None:  # noqa: ANN401 - untyped driver
+    def __init__(
+        self,
+        connection: Any,  # noqa: ANN401 - untyped driver
+        facts: dict[str, str],
+        choice: Choice | None = None,
+    ) -> None:
         self.connection = connection
         self.facts = facts
+        self.protocol = Protocol.TEXT
         self.busy = False
         self.unchanged = True
         self.connection_id = 0
         self.family = ""
         self.server_id = ""
         self.fields: tuple[Field, ...] = ()
+        self._choice = choice
+        self._prepares = choice is not None and choice.prepares
+        self._prepared: int | None = None
         self._replacement: _Replacement | None = None
 
     def again(self, facts: dict[str, str], replacement: _Replacement) -> Session:
         """The same connection for another use, which may have been lost since the last one."""
-        session = Session(self.connection, facts)
+        session = Session(self.connection, facts, self._choice)
         session._take_place_of(self)
         session._replacement = replacement
         return session
@@ -195,6 +192,7 @@ class Session:
         self.connection_id = other.connection_id
         self.family = other.family
         self.server_id = other.server_id
+        self._prepares = other._prepares
 
     async def set_up(self) -> None:
         """Settings, and who the server is."""
@@ -228,7 +226,14 @@ class Session:
                     rows.append(tuple(texts))
         return rows
 
-    async def stream(self, sql: str) -> AsyncGenerator[Packets, None]:
+    def rows(self, sql: str) -> AsyncGenerator[Packets, None]:
+        """A SELECT's rows as `stream` gives them, by a prepared statement where there are such.
+
+        `protocol` tells how they are to be read once the first have come.
+        """
+        return self.stream(sql, rows=True)
+
+    async def stream(self, sql: str, *, rows: bool = False) -> AsyncGenerator[Packets, None]:
         """A result's rows as packets, about a megabyte at a time; `fields` tells its columns."""
         if self.busy:
             raise RuntimeError("a session reads one result at a time")
@@ -236,23 +241,25 @@ class Session:
         self.unchanged &= sql.startswith(("SELECT", "SHOW"))
         try:
             with translated(**self.facts):
-                if not await self._begun(sql):
+                if not await self._begun(sql, rows=rows):
                     return
                 cutter = Cutter(self.connection._next_seq_id)  # noqa: SLF001
                 while not cutter.done:
                     await self._fill(cutter)
                     if cutter.ready:
                         yield cutter.take()
+                self._forget()
             self.busy = False
         finally:
             if self.busy:
                 drop(self.connection)
+                self._prepared = None
 
-    async def _begun(self, sql: str) -> bool:
+    async def _begun(self, sql: str, *, rows: bool) -> bool:
         """Whether there is a result; a refused statement leaves the session in order."""
         replacement, self._replacement = self._replacement, None
         try:
-            found = await self._begin(sql)
+            found = await self._begin(sql, rows=rows)
         except pymysql.err.MySQLError as error:
             if replacement is None or not is_loss(error):
                 self.busy = self.connection.closed
@@ -261,7 +268,7 @@ class Session:
             self.busy = False
             self._take_place_of(await replacement(self))
             self.busy = True
-            return await self._begun(sql)
+            return await self._begun(sql, rows=rows)
         self.busy = found
         return found
 
@@ -279,35 +286,51 @@ class Session:
             else:
                 cutter.feed(data)
 
-    async def _begin(self, sql: str) -> bool:
-        """Send a statement and read what comes before its rows; False if it has no result."""
-        connection = self.connection
-        await connection._execute_command(COMMAND.COM_QUERY, sql)  # noqa: SLF001
-        first = await connection._read_packet()  # noqa: SLF001
-        if first.is_ok_packet():
-            return False
-        if first.is_load_local_packet():
-            raise DataError("the source asks for a file of ours", where="mysql")
-        count = first.read_length_encoded_integer()
-        read = connection._read_packet  # noqa: SLF001
-        self.fields = tuple([_field(await read(FieldDescriptorPacket)) for _ in range(count)])
-        if not (await read()).is_eof_packet():
-            raise DataError("columns without an end", where="mysql")
-        return True
+    async def _begin(self, sql: str, *, rows: bool) -> bool:
+        """Send a statement and read what comes before its rows; False if it has no result.
+
+        Servers and proxies have many words for refusing a prepared statement: the text is asked,
+        and only if that is taken are prepared statements what was refused.
+        """
+        choice = self._choice if rows else None
+        refused = None
+        if choice is not None and self._prepares:
+            try:
+                return await self._execute(sql, choice)
+            except pymysql.err.MySQLError as error:
+                if not choice.falls_back or not is_refusal(error):
+                    raise
+                refused = error
+        fields = await statement.ask(self.connection, sql)
+        if choice is not None and refused is not None:
+            choice.refused(str(refused.args[-1]))
+        elif choice is not None:
+            choice.taken(Protocol.TEXT)
+        self._prepares &= refused is None
+        self.fields, self.protocol = fields or (), Protocol.TEXT
+        return fields is not None
+
+    async def _execute(self, sql: str, choice: Choice) -> bool:
+        """The same by a prepared statement; where it is refused nothing is left of it."""
+        self._prepared = await statement.prepare(self.connection, sql)
+        try:
+            fields = await statement.execute(self.connection, self._prepared)
+        except pymysql.err.MySQLError:
+            self._forget()
+            raise
+        if fields is None:
+            self._forget()
+        self.fields, self.protocol = fields or (), Protocol.BINARY
+        choice.taken(Protocol.BINARY)
+        return fields is not None
+
+    def _forget(self) -> None:
+        number, self._prepared = self._prepared, None
+        if number is not None:
+            statement.forget(self.connection, number)
 
 
 _Replacement = Callable[[Session], Awaitable[Session]]
-
-
-def _field(packet: Any) -> Field:  # noqa: ANN401 - untyped driver
-    return Field(
-        packet.name,
-        packet.type_code,
-        packet.flags,
-        packet.length,
-        packet.charsetnr,
-        packet.scale,
-    )
 
 
 def _left(session: Session) -> None:

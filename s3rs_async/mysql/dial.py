@@ -1,10 +1,13 @@
 """The driver's connection: how it is dialled, proven and left.
 
-The driver (aiomysql) connects and authenticates; of its private parts only those in `_PRIVATE` are
-touched, and `check_driver` refuses a version that lacks one. TLS is what was asked for or nothing:
-the driver would go on in plain text with a server that has none, so the server's offer is looked
-at before the first secret is sent. The certificate must have the server's own name, also where it
-is reached at a tunnel's near end. LOCAL INFILE and several statements in one are never offered.
+The driver (aiomysql) connects and authenticates. Of its private parts only those in `_PRIVATE` are
+touched, of its connection's and stream's those in `_STATE` and `_STREAM`; a version that lacks one
+is refused before a statement is sent.
+
+TLS is what was asked for or nothing: the driver would go on in plain text with a server that has
+none, so the server's offer is looked at before the first secret is sent. The certificate must have
+the server's own name, also where it is reached at a tunnel's near end. LOCAL INFILE and several
+statements in one are never offered.
 """
 
 from __future__ import annotations
@@ -39,6 +42,8 @@ _PRIVATE = (
     "_execute_command",
     "_read_packet",
 )
+_STATE = ("_host", "_next_seq_id", "_reader", "_ssl_context", "_writer")
+_STREAM = ("_buffer", "_eof", "_limit")
 
 
 class Connection(aiomysql.connection.Connection):  # type: ignore[misc]
@@ -80,6 +85,8 @@ async def dial(config: SourceConfig, address: Address, facts: dict[str, str]) ->
         with translated(host=config.host, port=config.port, **facts):
             async with asyncio.timeout(CONNECT_SECONDS):
                 await _connected(connection)
+        _check(connection, _STATE)
+        _check(connection._reader, _STREAM)  # noqa: SLF001
         _keep_alive(connection)
     except BaseException:
         drop(connection)
@@ -103,7 +110,11 @@ async def _connected(connection: Connection) -> None:
 
 def check_driver() -> None:
     """Refuse a driver without the private parts that are used; a test tells what they must do."""
-    missing = [name for name in _PRIVATE if not hasattr(aiomysql.connection.Connection, name)]
+    _check(aiomysql.connection.Connection, _PRIVATE)
+
+
+def _check(what: object, names: tuple[str, ...]) -> None:
+    missing = [name for name in names if not hasattr(what, name)]
     if missing:
         raise ConfigError(
             "this version of aiomysql cannot be used",

@@ -24,17 +24,22 @@ from typing import TYPE_CHECKING
 from .. import clock
 from ..errors import SchemaDriftError, UnavailableError
 from ..model import Bound, Position
-from . import sql, wire
+from . import sql
+from .binary import BinaryDecoder
 from .bound import reading_ends
 from .chunk import ReadPlan
-from .connection import Field, Session, Source
-from .decode import Decoded, Decoder
+from .connection import Session, Source
+from .decode import Decoded, TextDecoder
+from .field import Field
+from .protocol import Protocol
 from .types import Cast
 from .walk import ChunkEnd, Walk
 from .wire import Packets
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_Decoder = TextDecoder | BinaryDecoder
 
 _TRIES = 4
 _BACK_OFF = 0.5
@@ -86,7 +91,7 @@ class _Reader:
     def __init__(self, source: Source, plan: ReadPlan, limit: int | None) -> None:
         self._source = source
         self._plan = plan
-        self._decoder = Decoder(plan.rules)
+        self._decoders: dict[Protocol, _Decoder] = {}
         self._fixed = limit is not None
         self._limit = limit or (_FIRST_ROWS if plan.index else _MOST_ROWS)
         self._fields: tuple[Field, ...] = ()
@@ -115,12 +120,13 @@ class _Reader:
         loop = asyncio.get_running_loop()
         decoding: asyncio.Future[_Piece] | None = None
         try:
-            async with contextlib.aclosing(session.stream(statement)) as stream:
+            async with contextlib.aclosing(session.rows(statement)) as stream:
                 async for packets in stream:
                     self._check_fields(session)
                     if decoding is not None:
                         yield await decoding
-                    decoding = loop.run_in_executor(None, self._decode, packets)
+                    decoder = self._decoder(session.protocol)
+                    decoding = loop.run_in_executor(None, self._decode, decoder, packets)
             self._check_fields(session)
             if decoding is not None:
                 yield await decoding
@@ -128,13 +134,18 @@ class _Reader:
             if decoding is not None:
                 decoding.cancel()
 
-    def _decode(self, packets: Packets) -> _Piece:
-        decoded = self._decoder.decode(packets)
-        start = int(packets.starts[-1])
-        cells = wire.cells(packets.data[start : packets.end].tobytes(), 0, packets.end - start)
+    def _decoder(self, protocol: Protocol) -> _Decoder:
+        """What reads rows of a protocol; one for all chunks, whatever session they come by."""
+        if protocol not in self._decoders:
+            kind = TextDecoder if protocol is Protocol.TEXT else BinaryDecoder
+            self._decoders[protocol] = kind(self._plan.rules, self._fields)
+        return self._decoders[protocol]
+
+    def _decode(self, decoder: _Decoder, packets: Packets) -> _Piece:
+        decoded = decoder.decode(packets)
         last = [
             None if cell is None else cell.hex() if rule.cast is Cast.HEX else cell.decode()
-            for rule, cell in zip(self._plan.rules, cells, strict=True)
+            for rule, cell in zip(self._plan.rules, decoder.last(packets), strict=True)
         ]
         return _Piece(decoded, last)
 

@@ -1,4 +1,7 @@
-"""Framing: a text-protocol result's bytes cut into whole row packets, without looking into rows.
+"""Framing: a result's bytes cut into whole row packets, without looking into rows.
+
+Rows of the text and of the binary protocol are framed alike: a binary one begins with a zero byte,
+which is neither EOF's nor ERR's.
 
 A packet is three bytes of length, one of sequence number, and a body. A result's rows end with an
 EOF packet and with nothing else: bytes that stop before it are a lost connection, never an end. An
@@ -151,7 +154,7 @@ def _server_error(body: bytes) -> Exception:
 
 
 def cells(data: bytes, start: int, end: int) -> list[bytes | None]:
-    """The values of the row packet from `start` to `end`, one by one."""
+    """The values of the text row packet from `start` to `end`, one by one."""
     found: list[bytes | None] = []
     at = start + _HEADER
     while at < end:

@@ -16,6 +16,7 @@ import pytest
 from s3rs_async.config import SourceConfig
 from s3rs_async.errors import ConfigError, DataError, Error, UnavailableError
 from s3rs_async.model import Strategy
+from s3rs_async.mysql import dial
 from s3rs_async.mysql.connection import Source
 from s3rs_async.mysql.dial import check_driver
 from s3rs_async.mysql.reader import read_pass
@@ -288,3 +289,17 @@ def test_a_driver_without_a_private_part_that_is_used_is_refused(
     with pytest.raises(ConfigError, match="aiomysql") as caught:
         check_driver()
     assert caught.value.context["missing"] == "_execute_command"
+
+
+@pytest.mark.parametrize("names", ["_STATE", "_STREAM"])
+async def test_a_connection_without_a_private_part_that_is_used_is_refused(
+    source: Source, run: Run, monkeypatch: pytest.MonkeyPatch, names: str
+) -> None:
+    before = len(run("SHOW PROCESSLIST"))
+    monkeypatch.setattr(dial, names, (*getattr(dial, names), "_gone"))
+    with pytest.raises(ConfigError, match="aiomysql") as caught:
+        async with source.session(purpose="test"):
+            pass
+    assert caught.value.context["missing"] == "_gone"
+    await asyncio.sleep(0.2)
+    assert len(run("SHOW PROCESSLIST")) == before

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from s3rs_async.errors import DataError, Error, UnavailableError
 from s3rs_async.model import TableName
 from s3rs_async.mysql import wire
-from s3rs_async.mysql.decode import Decoder
+from s3rs_async.mysql.decode import TextDecoder
+from s3rs_async.mysql.field import Field
 from s3rs_async.mysql.table import SourceColumn
 from s3rs_async.mysql.types import Rule, rule
 from s3rs_async.mysql.wire import Cutter, Packets
@@ -23,6 +24,15 @@ EOF = b"\xfe\0\0\x02\0"
 
 def of(name: str, kind: str, **facts: Any) -> Rule:
     return rule(NAME, SourceColumn(name, kind, kind, nullable=True, **facts))
+
+
+def fields(rules: list[Rule]) -> list[Field]:
+    """What the server says of their columns, as far as the text protocol needs it."""
+    return [Field(rule.name, 0, 0, 0, 0, rule.fraction) for rule in rules]
+
+
+def decoder_of(*rules: Rule) -> TextDecoder:
+    return TextDecoder(rules, fields(list(rules)))
 
 
 def lenenc(value: bytes | None) -> bytes:
@@ -106,7 +116,7 @@ def test_what_went_in_comes_out(rows: list[tuple[Any, ...]], step: int, sequence
         [None if v is None else text(v) for text, v in zip(TEXTS, row, strict=True)] for row in rows
     ]
     pieces = cut(result(wired, sequence), step, sequence)
-    decoder = Decoder(RULES)
+    decoder = decoder_of(*RULES)
     found = []
     for piece in pieces:
         decoded = decoder.decode(piece)
@@ -132,7 +142,7 @@ def test_a_date_is_null_exactly_if_no_calendar_has_it(year: int, month: int, day
     except ValueError:
         expected = None
     (piece,) = cut(result([[f"{year:04}-{month:02}-{day:02}".encode()]]), 999)
-    decoded = Decoder([of("d", "date")]).decode(piece)
+    decoded = decoder_of(of("d", "date")).decode(piece)
     assert decoded.batch.to_pylist() == [{"d": expected}]
     assert decoded.nulled == ({"d": 1} if expected is None else {})
 
@@ -140,7 +150,7 @@ def test_a_date_is_null_exactly_if_no_calendar_has_it(year: int, month: int, day
 def test_long_values_keep_their_length() -> None:
     rows: list[list[bytes | None]] = [[b"x" * size] for size in (250, 251, 65535, 65536, 3_000_000)]
     pieces = cut(result(rows), 1 << 20)
-    decoder = Decoder([of("s", "longtext", characters=99)])
+    decoder = decoder_of(of("s", "longtext", characters=99))
     found = [value for piece in pieces for value in decoder.decode(piece).batch["s"].to_pylist()]
     assert [len(value) for value in found] == [250, 251, 65535, 65536, 3_000_000]
 
@@ -181,7 +191,7 @@ def test_what_is_no_result_is_refused(data: bytes, message: str) -> None:
 def test_a_row_that_does_not_fit_its_packet_is_refused(cells: list[bytes | None]) -> None:
     (piece,) = cut(result([cells]), 999)
     with pytest.raises(DataError, match="does not end"):
-        Decoder([of("a", "int"), of("b", "varchar", characters=9)]).decode(piece)
+        decoder_of(of("a", "int"), of("b", "varchar", characters=9)).decode(piece)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +201,27 @@ def test_a_row_that_does_not_fit_its_packet_is_refused(cells: list[bytes | None]
 def test_a_value_that_its_type_cannot_hold_names_the_column(kind: str, value: bytes) -> None:
     (piece,) = cut(result([[b"1"], [value]] if kind != "longtext" else [[value]]), 999)
     with pytest.raises(DataError, match="column=c"):
-        Decoder([of("c", kind)]).decode(piece)
+        decoder_of(of("c", kind)).decode(piece)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fraction", "value"),
+    [
+        ("date", None, b"2026-2-3"),
+        ("date", None, b"2026-02-03 00:00:00"),
+        ("datetime", 6, b"2026-02-03 04:05:06.78"),
+        ("datetime", 0, b"2026-02-03 04:05:06.78"),
+        ("datetime", 3, b""),
+        ("time", 6, b"04:05:06.78"),
+        ("time", 0, b"-1838:00:00"),
+    ],
+)
+def test_digits_that_are_not_where_they_belong_are_no_value(
+    kind: str, fraction: int | None, value: bytes
+) -> None:
+    (piece,) = cut(result([[None], [value]]), 999)
+    with pytest.raises(DataError, match="column=c"):
+        decoder_of(of("c", kind, fraction=fraction)).decode(piece)
 
 
 def test_an_empty_result_is_an_empty_result() -> None:
