@@ -132,11 +132,6 @@ def pytest_asyncio_loop_factories(
     return {"virtual": VirtualTimeLoop} if virtual else {"real": asyncio.new_event_loop}
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One more than there are processors: many tests wait for a server or for a clock."""
-    return (os.cpu_count() or 1) + 1
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What waits most goes first, lest it wait alone at the end; what takes long is asked for."""
     items.sort(key=lambda item: item.path.parent.name not in _LONG)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from s3rs_async.sandbox import Box
-    from tests.acceptance.running import Commands
+    from tests.acceptance.running import Call, Commands
 
 COMMAND = [sys.executable, "-m", "s3rs_async"]
 AT_ONCE = 3
@@ -185,6 +185,13 @@ class Cli:
         if "S3RS_CONFIG" not in environment and "DB_HOST" not in environment:
             environment["S3RS_CONFIG"] = str(config or self.config(overrides))
         return environment
+
+    def begin(
+        self, *args: str, config: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> Call:
+        """Begin a command, in a fork of a process that has imported it."""
+        log = self.folder / f"run-{next(_NUMBERS)}.log"
+        return self.forks.launch(args, self._settings(None, config, env), log, folder=self.folder)
 
     def run(
         self,

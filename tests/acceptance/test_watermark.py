@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.acceptance.cli import Cli, Ended, cli, make_notes
-from tests.acceptance.running import Commands
 from tests.acceptance.states import layout, read_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["cli"]
@@ -22,15 +20,6 @@ __all__ = ["cli"]
 pytestmark = pytest.mark.timeout(400)
 
 TIES = 4
-
-
-@pytest.fixture(autouse=True)
-def forked(cli: Cli, tmp_path: Path) -> Iterator[None]:
-    """All commands of a test come from one process that has imported everything once."""
-    commands = Commands(tmp_path, cli.environment)
-    vars(cli)["_commands"] = commands
-    yield
-    commands.stop()
 
 
 @pytest.fixture
@@ -59,12 +48,7 @@ def appended(cli: Cli) -> Path:
 
 
 def run(cli: Cli, config: Path, *argv: str) -> Ended:
-    """Any command, forked from one process: what it told where it failed, else what it said."""
-    commands: Commands = vars(cli)["_commands"]
-    call = commands.begin(*argv, environment={"S3RS_CONFIG": str(config)})
-    code = call.ended(120)
-    cli.keeps_secrets(call.told)
-    return Ended(code, call.told, "") if code == 0 else Ended(code, "", call.told)
+    return cli.run(*argv, config=config)
 
 
 def watermark(cli: Cli, config: Path, command: str, *args: str) -> Ended:
@@ -259,10 +243,9 @@ class Held:
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(str(path))
             server.listen()
-            server.settimeout(15)
-            settings = {"S3RS_CONFIG": str(config), "S3RS_FAILPOINT": f"{place}#1@{path}"}
-            commands: Commands = vars(cli)["_commands"]
-            self.call = commands.begin("sync", "-p", "shop", environment=settings)
+            server.settimeout(60)
+            held = {"S3RS_FAILPOINT": f"{place}#1@{path}"}
+            self.call = cli.begin("sync", "-p", "shop", config=config, env=held)
             try:
                 self.line = server.accept()[0]
             except TimeoutError:
@@ -295,9 +278,8 @@ def test_a_load_and_a_reconcile_at_once_need_one_sync_more(
         cli.mysql(make_rows.format(30))
     held = Held(cli, config, place, tmp_path)
     assert read_state(cli, "notes", "shop").pending
-    commands: Commands = vars(cli)["_commands"]
     argv = ("watermark", "reconcile", "-p", "shop", "-t", f"{cli.database}.notes", "-y")
-    reconcile = commands.begin(*argv, environment={"S3RS_CONFIG": str(config)})
+    reconcile = cli.begin(*argv, config=config)
     if place == "Y5:before":
         time.sleep(4)
         assert reconcile.poll() is None, reconcile.told  # it waits for the lock
