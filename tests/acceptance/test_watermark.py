@@ -288,6 +288,7 @@ def test_a_load_and_a_reconcile_at_once_need_one_sync_more(
     else:
         assert reconcile.ended(120) == 0, reconcile.told
         assert read_state(cli, "notes", "shop").pending == ()
-        held.go()
+        code = held.go()
+        assert code == 0, (code, held.call.told)
     run(cli, config, "sync", "-p", "shop").does()
     cli.is_equal("notes")

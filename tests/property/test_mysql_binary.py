@@ -20,7 +20,8 @@ from s3rs_async.mysql.floats import fixed, rounded, shortest
 from s3rs_async.mysql.spelling import spelled
 from s3rs_async.mysql.table import SourceColumn
 from s3rs_async.mysql.types import rule
-from s3rs_async.mysql.wire import PAD, Cutter, Packets
+from s3rs_async.mysql.wire import PAD, Packets
+from tests.property.pieces import cut
 
 EOF = b"\xfe\0\0\x02\0"
 
@@ -140,19 +141,12 @@ def binary_row(values: tuple[Any, ...]) -> bytes:
     )
 
 
-def cut(bodies: list[bytes], step: int) -> list[Packets]:
-    wired = b"".join(
+def pieces_of(bodies: list[bytes], step: int) -> list[Packets]:
+    wired = (
         len(body).to_bytes(3, "little") + bytes([(3 + at) & 255]) + body
         for at, body in enumerate([*bodies, EOF])
     )
-    cutter, found = Cutter(3), []
-    for at in range(0, len(wired), step):
-        cutter.feed(wired[at : at + step])
-        cutter.walk()
-        if cutter.ready:
-            found.append(cutter.take())
-    assert cutter.done
-    return found
+    return cut(b"".join(wired), step)
 
 
 def batches(decoder: Any, pieces: list[Packets]) -> tuple[list[Any], dict[str, int], list[Any]]:
@@ -179,8 +173,10 @@ def batches(decoder: Any, pieces: list[Packets]) -> tuple[list[Any], dict[str, i
 def test_both_protocols_give_one_batch_and_one_position(
     rows: list[tuple[Any, ...]], step: int
 ) -> None:
-    text = batches(TextDecoder(RULES, FIELDS), cut([text_row(row) for row in rows], step))
-    binary = batches(BinaryDecoder(RULES, FIELDS), cut([binary_row(row) for row in rows], step))
+    text = batches(TextDecoder(RULES, FIELDS), pieces_of([text_row(row) for row in rows], step))
+    binary = batches(
+        BinaryDecoder(RULES, FIELDS), pieces_of([binary_row(row) for row in rows], step)
+    )
     assert binary == text
     assert len(binary[0]) == len(rows)
     assert BinaryDecoder(RULES, FIELDS).schema == TextDecoder(RULES, FIELDS).schema

@@ -16,7 +16,8 @@ from s3rs_async.mysql.decode import TextDecoder
 from s3rs_async.mysql.field import Field
 from s3rs_async.mysql.table import SourceColumn
 from s3rs_async.mysql.types import Rule, rule
-from s3rs_async.mysql.wire import Cutter, Packets
+from s3rs_async.mysql.wire import Cutter
+from tests.property.pieces import cut
 
 NAME = TableName("s", "t")
 EOF = b"\xfe\0\0\x02\0"
@@ -53,17 +54,6 @@ def packet(number: int, body: bytes) -> bytes:
 def result(rows: list[list[bytes | None]], sequence: int = 3, end: bytes = EOF) -> bytes:
     bodies = [b"".join(lenenc(cell) for cell in row) for row in rows]
     return b"".join(packet(sequence + at, body) for at, body in enumerate([*bodies, end]))
-
-
-def cut(data: bytes, step: int, sequence: int = 3) -> list[Packets]:
-    cutter, found = Cutter(sequence), []
-    for at in range(0, len(data), step):
-        cutter.feed(data[at : at + step])
-        cutter.walk()
-        if cutter.ready:
-            found.append(cutter.take())
-    assert cutter.done
-    return found
 
 
 RULES = [

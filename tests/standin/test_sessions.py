@@ -80,17 +80,6 @@ async def test_sessions_do_not_disturb_each_other(standin: StandIn) -> None:
     assert await asyncio.gather(*map(one, range(12))) == list(range(12))
 
 
-async def test_sessions_that_create_one_thing_at_a_time_both_succeed(at: Site) -> None:
-    async def create() -> None:
-        con = await at.connect()
-        for _ in range(5):
-            await con.execute(f"CREATE SCHEMA IF NOT EXISTS {at.schema}_raced")
-            await con.fetch(f"CREATE TABLE IF NOT EXISTS {at.schema}_raced.t (a VARCHAR(9))")
-
-    await asyncio.gather(*(create() for _ in range(4)))
-    await at.run(f"DROP SCHEMA {at.schema}_raced CASCADE")
-
-
 LEDGER = """CREATE TABLE IF NOT EXISTS led_{0} (pipeline VARCHAR(256),
     source VARCHAR(512), generation BIGINT, seq BIGINT, batch_id VARCHAR(32), parent_id VARCHAR(32),
     manifest_sha256 CHAR(64), mode VARCHAR(16), rows_copied BIGINT, rows_deleted BIGINT,
