@@ -33,6 +33,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 import psycopg  # noqa: E402
 import pymysql  # noqa: E402
 import pytest  # noqa: E402
+from xdist.scheduler import WorkStealingScheduling  # noqa: E402
 
 from s3rs_async import clock  # noqa: E402
 from s3rs_async.sandbox import Box, Sandbox  # noqa: E402
@@ -147,6 +148,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if (suite := _SUITES.get(item.path.parent.name)) is not None:
             item.add_marker(suite)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WorkStealingScheduling | None:
+    """The model's searches share nothing, and the longest are in one file: any worker takes any."""
+    return WorkStealingScheduling(config, log) if config.option.markexpr == "model" else None
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -26,6 +26,8 @@ TOOLS = ("spin", "gcc")
 MEGABYTES = 3000
 """What one search may use, so that two at a time fit a small machine."""
 DEPTH = 200_000
+_SLOTS = 26
+"""A large search's table of states, as a power of two: long chains in it are slow."""
 _BUILD = ("-w", "-DSAFETY", "-DCOLLAPSE", "-DVECTORSZ=4096", f"-DMEMLIM={MEGABYTES}")
 
 _STORED = re.compile(r"^ *(\S+) states, stored", re.MULTILINE)
@@ -95,7 +97,7 @@ def check(configuration: Configuration, folder: Path) -> Outcome:
             said = (made.stdout + made.stderr)[-2000:]
             return Outcome(Verdict.UNDECIDED, f"{command[0]}: {said}", 0, 0, 0, 0)
     built = _children()
-    said, code = _search(folder, configuration.limit)
+    said, code = _search(folder, configuration)
     verdict, reason = judged(said, code)
     stored = _STORED.search(said)
     used = re.search(r"([\d.]+)\s+total actual memory usage", said)
@@ -109,10 +111,11 @@ def check(configuration: Configuration, folder: Path) -> Outcome:
     )
 
 
-def _search(folder: Path, limit: int) -> tuple[str, int]:
+def _search(folder: Path, configuration: Configuration) -> tuple[str, int]:
     """What pan says, and how it ended; a limit of processor time is the same on a busy machine."""
+    slots = f" -w{_SLOTS}" if configuration.thorough else ""
     ran = subprocess.run(
-        ["sh", "-c", f"ulimit -t {limit} && exec ./pan -m{DEPTH}"],
+        ["sh", "-c", f"ulimit -t {configuration.limit} && exec ./pan -m{DEPTH}{slots}"],
         cwd=folder,
         capture_output=True,
         text=True,
