@@ -49,7 +49,10 @@ _CUT_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """Everything that one pass over one table works with."""
+    """Everything that one pass over one table works with.
+
+    `landed` is set when a batch has been committed and rows of another one have come.
+    """
 
     pipeline: str
     feed: Feed
@@ -68,6 +71,7 @@ class Extraction:
     share: Share
     limit: int | None
     stop: asyncio.Event
+    landed: asyncio.Event
     meter: Meter
 
     @property
@@ -97,7 +101,9 @@ async def extract(
         reading = tasks.create_task(_read(job, state.position, channel), name="read")
         owned: Versioned | None = None
         while await _is_due(job, state, feed):
-            if owned is None:
+            if owned is not None:
+                job.landed.set()
+            else:
                 async with step("X3b"):
                     await ready()
                     owned = await _claim(job, state.position, held)

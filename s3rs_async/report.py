@@ -28,8 +28,6 @@ class Outcome(StrEnum):
 class Meter:
     """Running figures of one table; bytes are those of Arrow in memory and of parquet in S3."""
 
-    stage: str = ""
-    entered: float = 0.0
     rows_read: int = 0
     bytes_read: int = 0
     rows_loaded: int = 0
@@ -38,24 +36,29 @@ class Meter:
     batches: int = 0
     expected_rows: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    under_way: dict[str, float] = field(default_factory=dict)
     nulled: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Count the seconds spent inside as the stage's, and show it as the one under way."""
-        before, self.stage = self.stage, stage
-        started = self.entered = clock.seconds()
+        """Count the seconds spent inside as the stage's; several may be under way side by side."""
+        started = self.under_way[stage] = clock.seconds()
         try:
             yield
         finally:
-            spent = clock.seconds() - started
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
-            self.stage = before
+            del self.under_way[stage]
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + clock.seconds() - started
+
+    @property
+    def stage(self) -> str:
+        """The one under way, of several the one entered last."""
+        return next(reversed(self.under_way), "")
 
     def busy_seconds(self, stage: str) -> float:
         """Seconds spent in a stage so far, the time under way included."""
-        under_way = clock.seconds() - self.entered if self.stage == stage else 0.0
+        started = self.under_way.get(stage)
+        under_way = clock.seconds() - started if started is not None else 0.0
         return self.seconds.get(stage, 0.0) + under_way
 
     def count_nulled(self, nulled: dict[str, int]) -> None:

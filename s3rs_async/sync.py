@@ -6,19 +6,26 @@ A table counts as done when the ledger in Redshift has said so, never because no
 
 Whatever forbids a pass is asked before anything is read: a stopped table, a state that can name no
 more batches; and then the source's clock, by which the bound is told.
+
+While a pass reads its second batch, and each one after it, those that are committed are loaded
+beside it, as another process could. What fails there fails nothing: it is tried again, and told,
+when all is read. A read that fails cuts the load that is under way.
 """
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from functools import partial
 
+import structlog
+
 from . import commit, override, replay
 from .commit import LedgerHead, State, Step, next_step
-from .errors import ConfigError
+from .errors import ConfigError, Error
 from .extract import Extraction, MovedError, extract
 from .failpoint import step as at
-from .flow import unless
+from .flow import together, unless
 from .line import Line
 from .load import Loading
 from .model import Bound, Mode, Strategy, TableSpec, TargetId
@@ -29,6 +36,8 @@ from .s3.ownership import Rivals, Suspicion, freed
 from .s3.register import Versioned
 
 _MOVES = 8
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +93,8 @@ class _Table:
         self.register = line.register(self.spec)
         self.head: LedgerHead | None = None
         self.plan = request.plan
+        self.landed = asyncio.Event()
+        self.turn = asyncio.Lock()
         self.to_extract = request.extract
         self.to_replay = request.load and not request.extract
         self.rivals = Rivals(
@@ -135,7 +146,7 @@ class _Table:
         """Take one step; whether the state may have changed by it."""
         if step is Step.EXTRACT:
             self.to_extract = False
-            return await self._extract(base)
+            return await self._extract_and_load(base)
         if step is Step.REPLAY:
             self.to_replay = False
             with self.meter.timed("replay"):
@@ -147,6 +158,36 @@ class _Table:
             with self.meter.timed("settle"):
                 await self.loading.settle(self.register, self.head)
         return True
+
+    async def _extract_and_load(self, base: Versioned | None) -> bool:
+        """Extract; what lands while more is read is loaded meanwhile, if this pass loads."""
+        if not self.request.load:
+            return await self._extract(base)
+        async with together() as tasks:
+            loading = tasks.create_task(self._load_what_lands(), name="load")
+            changed = await self._extract(base)
+            async with self.turn:  # what is being loaded is loaded to its end
+                loading.cancel()
+        return changed
+
+    async def _load_what_lands(self) -> None:
+        try:
+            while await self.landed.wait():
+                self.landed.clear()
+                async with self.turn:
+                    await self._load_landed()
+        except Error as error:
+            table, reason = str(self.spec.table), str(error)
+            log.warning("not loaded while more is read", table=table, reason=reason)
+
+    async def _load_landed(self) -> None:
+        """Load and settle until nothing waits that this pass may load."""
+        base = await self._read()
+        if self.head is None:
+            self.head = await self.loading.head()
+        while base is not None and (step := self._next(base)) is not None:
+            await self._take(step, base)
+            base = await self._read()
 
     async def _bounded(self) -> tuple[Plan, Bound]:
         """How to read and how far: by the plan of the pass before, as long as it still fits."""
@@ -208,6 +249,7 @@ class _Table:
             share=line.share,
             limit=self.request.limit,
             stop=line.stop,
+            landed=self.landed,
             meter=self.meter,
         )
 
