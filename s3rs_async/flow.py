@@ -1,10 +1,12 @@
-"""A channel between two stations, bounded in bytes, and tasks that fail as one.
+"""Channels between two stations, bounded in bytes, and tasks that fail as one.
 
 The producer waits when `limit` bytes are under way, so that a slow stage is felt by the fast one
 before it: a stalled upload stops the encoder, the encoder stops the reader, and the reader stops
 the server. Bytes count from `put` until `release`, not until `get`: what a consumer still holds is
 under way too. A consumer that gathers items before it releases any must let go once it holds half
 of `limit`, else both ends wait for ever; so no item counts for more than the other half.
+
+Several producers may also work side by side on what one consumer wants in order (`InTurn`).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -54,6 +57,76 @@ class Channel(Generic[Item]):
         async with self._changed:
             self._held -= size
             self._changed.notify_all()
+
+
+@dataclass(eq=False, slots=True)
+class Turn(Generic[Item]):
+    """What one producer puts, until it says that this is all."""
+
+    items: deque[tuple[Item, int]] = field(default_factory=deque)
+    ended: bool = False
+
+
+class InTurn(Generic[Item]):
+    """Items turn by turn, in the order in which the turns were opened.
+
+    What waits holds at most `limit` bytes. But the turn that is under way may put an item whenever
+    it has none there, else those behind it could fill the room and all would wait for ever.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._held = 0
+        self._closed = False
+        self._turns: deque[Turn[Item]] = deque()
+        self._changed = asyncio.Condition()
+
+    def open(self) -> Turn[Item]:
+        """A turn behind all that were opened before."""
+        turn: Turn[Item] = Turn()
+        self._turns.append(turn)
+        return turn
+
+    async def put(self, turn: Turn[Item], item: Item, size: int) -> None:
+        """Add `item` of `size` bytes to a turn, as soon as there is room for it."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._has_room(turn, size))
+            self._held += size
+            turn.items.append((item, size))
+            self._changed.notify_all()
+
+    async def end(self, turn: Turn[Item]) -> None:
+        """No more will be put into a turn."""
+        async with self._changed:
+            turn.ended = True
+            self._changed.notify_all()
+
+    async def close(self) -> None:
+        """No more turns will be opened: the consumer ends once it has had what is there."""
+        async with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    async def get(self) -> Item | None:
+        """The next item; None once closed and empty. Its bytes count no longer."""
+        async with self._changed:
+            await self._changed.wait_for(self._has_more)
+            if not self._turns:
+                return None
+            item, size = self._turns[0].items.popleft()
+            self._held -= size
+            self._changed.notify_all()
+            return item
+
+    def _has_room(self, turn: Turn[Item], size: int) -> bool:
+        first = next((each for each in self._turns if each.items or not each.ended), None)
+        return self._held + size <= self.limit or (turn is first and not turn.items)
+
+    def _has_more(self) -> bool:
+        """Whether the consumer need not wait; what is done with is forgotten."""
+        while self._turns and self._turns[0].ended and not self._turns[0].items:
+            self._turns.popleft()
+        return bool(self._turns and self._turns[0].items) or (self._closed and not self._turns)
 
 
 @asynccontextmanager

@@ -83,7 +83,8 @@ class TableSpec:
     `target` is where its rows go: a table name, with its schema or without. `key` are the columns
     that rows are merged by, `id` the column that breaks ties of the cursor, or is the cursor of
     `id_only`. `where` is a condition of MySQL's, `lookback` are seconds that are read again below
-    the position, `cursor_time_zone` overrides the source's.
+    the position, `cursor_time_zone` overrides the source's; at most `connections` read the
+    table at once.
     """
 
     table: TableName
@@ -98,6 +99,7 @@ class TableSpec:
     lookback: float = 0.0
     cursor_time_zone: str | None = None
     keys: TableKeys = TableKeys()
+    connections: int = 1
 
     def lands_in(self, schema: str | None) -> TableName:
         """The one rule of where rows go; `schema` is where the target sends all, None: nowhere."""

@@ -120,7 +120,7 @@ class Ends:
         """The line of one pipeline."""
         return Line(
             pipeline=job.pipeline,
-            feed=Feed(self.sources[job.source], lookout),
+            feed=Feed(self.sources[job.source], lookout, each.ahead),
             target=self.targets[job.target],
             stage=self.store,
             prefix=self.prefix,

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pydantic import Field
+
 from ..document import Document, Fault, Loc, Plain
 from ..model import CursorFormat, Mode, Strategy, TableKeys, TableName, TableSpec
 from .strict import Strict, dotted, faults, parse
@@ -73,6 +75,7 @@ class Settings(Strict):
     primary_key: Columns | None = None
     lookback: Duration | None = None
     cursor_time_zone: Zone | None = None
+    connections: int | None = Field(default=None, ge=1, le=16)
 
 
 class KeySettings(Strict):
@@ -230,4 +233,5 @@ def _spec(table: TableName, asked: TableSettings) -> TableSpec:
         lookback=asked.lookback or 0.0,
         cursor_time_zone=asked.cursor_time_zone,
         keys=TableKeys(keys.distkey, keys.sortkey or ()),
+        connections=asked.connections or 1,
     )

@@ -10,7 +10,10 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from ..model import Bound, Position, TableName
+from .ahead import Room
 from .bound import fix_bound, renew
 from .chunk import ReadPlan
 from .connection import Source
@@ -23,6 +26,8 @@ from .walk import ChunkEnd
 if TYPE_CHECKING:
     import pyarrow as pa
 
+log = structlog.get_logger()
+
 _BOUND_SECONDS = 30.0
 _VOUCHED_SECONDS = 5.0
 """For a greatest id that the lookout has yet to vouch for; the one before serves until then."""
@@ -30,10 +35,14 @@ _VOUCHED_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """One source; with a `lookout` its transactions are watched, and no pass waits for them."""
+    """One source; with a `lookout` its transactions are watched, and no pass waits for them.
+
+    `memory` are the bytes of a table's rows that several connections may read ahead.
+    """
 
     source: Source
     lookout: Lookout | None = None
+    memory: int = 0
 
     @property
     def name(self) -> str:
@@ -60,5 +69,18 @@ class Feed:
     def rows(
         self, plan: ReadPlan, position: Position | None, bound: Bound, *, limit: int | None
     ) -> AsyncGenerator[pa.RecordBatch | ChunkEnd, None]:
-        """Batches of rows, and after each chunk's batches its end."""
-        return read_pass(self.source, plan, position, bound, limit=limit)
+        """Batches of rows, and after each chunk's batches its end.
+
+        A pass that ends with its first chunk has nothing to read ahead.
+        """
+        wanted = plan.spec.connections if limit is None else 1
+        room = Room.within(self.memory, wanted)
+        if room.connections < wanted:
+            log.warning(
+                "fewer connections than asked for: more memory is needed to read ahead",
+                table=str(plan.source.name),
+                asked=wanted,
+                connections=room.connections,
+                hint="raise --max-memory, or lower --parallel",
+            )
+        return read_pass(self.source, plan, position, bound, limit=limit, room=room)

@@ -1,45 +1,36 @@
 """A pass over a table: from plan, position and bound to record batches and the ends of chunks.
 
 Every chunk is one autocommit SELECT of a few seconds, so that no lock or snapshot of ours is held
-for long; how many rows that is, is learned from the chunks before. While one piece of a result is
-decoded on a thread the next one is read: two pieces and the driver's bounded buffer are all that is
-held, and a consumer that stands still makes the server wait.
+for long; how many rows that is, is learned from the chunks before. Where several connections may
+read a leg (`ahead`), a chunk is one of their pages, and one connection reads what they leave.
 
 A connection that is lost is opened again strictly after the last row that was handed out, which a
 unique key makes exact; a pass without a key ends there. The columns of every result must be those
 of the first.
 
-Use it as `async with contextlib.aclosing(read_pass(...))`: leaving it closes the connection and
-stops the query at the server.
+Use it as `async with contextlib.aclosing(read_pass(...))`: leaving it closes the connections and
+stops their queries at the server.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .. import clock
-from ..errors import SchemaDriftError, UnavailableError
+from ..errors import UnavailableError
 from ..model import Bound, Position
-from . import sql
-from .binary import BinaryDecoder
+from .ahead import Length, PageEnd, Room, read_ahead
 from .bound import reading_ends
 from .chunk import ReadPlan
 from .connection import Session, Source
-from .decode import Decoded, TextDecoder
-from .field import Field
-from .protocol import Protocol
-from .types import Cast
-from .walk import ChunkEnd, Walk
-from .wire import Packets
+from .piece import Piece, Results
+from .sql import Page
+from .walk import ChunkEnd, LegName, Walk
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_Decoder = TextDecoder | BinaryDecoder
 
 _TRIES = 4
 _BACK_OFF = 0.5
@@ -49,6 +40,7 @@ _LEAST_ROWS = 1_000
 _MOST_ROWS = 5_000_000
 _FASTER = 4
 _READ_ON_SECONDS = 60.0
+_ALONE = Room()
 
 
 async def read_pass(
@@ -58,17 +50,15 @@ async def read_pass(
     bound: Bound | None,
     *,
     limit: int | None = None,
+    room: Room = _ALONE,
 ) -> AsyncGenerator[pa.RecordBatch | ChunkEnd, None]:
-    """Batches of rows, and after each chunk's batches its end; `limit` caps the rows of a chunk."""
+    """Batches of rows, and after each chunk's batches its end; `limit` is the rows of a chunk."""
     walk = Walk(plan, position, bound)
-    reader = _Reader(source, plan, limit)
+    reader = _Reader(source, plan, limit, room)
     failures = 0
     while walk.leg is not None:
         try:
-            async with (
-                source.session(purpose="read") as session,
-                contextlib.aclosing(reader.read(session, walk)) as items,
-            ):
+            async with contextlib.aclosing(reader.read(walk)) as items:
                 async for item in items:
                     failures = 0
                     yield item
@@ -79,85 +69,66 @@ async def read_pass(
             await clock.sleep(_BACK_OFF * 2**failures + clock.jitter(_BACK_OFF))
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    decoded: Decoded
-    last: list[str | None]
-
-
 class _Reader:
     """What outlives a lost connection: the columns seen first, and how long a chunk should be."""
 
-    def __init__(self, source: Source, plan: ReadPlan, limit: int | None) -> None:
+    def __init__(self, source: Source, plan: ReadPlan, limit: int | None, room: Room) -> None:
         self._source = source
         self._plan = plan
-        self._decoders: dict[Protocol, _Decoder] = {}
+        self._results = Results(plan)
         self._fixed = limit is not None
         self._limit = limit or (_FIRST_ROWS if plan.index else _MOST_ROWS)
-        self._fields: tuple[Field, ...] = ()
+        self._room = room
+        self._length = Length(room, limit)
+        self._left: LegName | None = None
 
-    async def read(
-        self, session: Session, walk: Walk
-    ) -> AsyncGenerator[pa.RecordBatch | ChunkEnd, None]:
-        """Walk on until all legs are done."""
+    async def read(self, walk: Walk) -> AsyncGenerator[pa.RecordBatch | ChunkEnd, None]:
+        """Walk on until all legs are done, by several connections where that may be."""
         while walk.leg is not None:
-            if walk.passed and walk.stop is None:
-                walk.stop = await reading_ends(session, self._source, self._plan, _READ_ON_SECONDS)
-            begun = clock.seconds()
-            page = walk.page(self._limit)
-            if page is not None:
-                async with contextlib.aclosing(self._pieces(session, sql.page(page))) as pieces:
-                    async for piece in pieces:
-                        batch = piece.decoded.batch
-                        walk.took(batch.num_rows, piece.last, piece.decoded.nulled)
+            first = self._shared(walk)
+            way = self._alone(walk) if first is None else self._together(walk, first)
+            async with contextlib.aclosing(way) as items:
+                async for item in items:
+                    yield item
+
+    def _shared(self, walk: Walk) -> Page | None:
+        if self._room.connections == 1 or walk.leg == self._left:
+            return None
+        return walk.shared(self._length.rows)
+
+    async def _together(
+        self, walk: Walk, first: Page
+    ) -> AsyncGenerator[pa.RecordBatch | ChunkEnd, None]:
+        """As far as there are whole pages of a leg."""
+        leg = walk.leg
+        reading = read_ahead(self._source, self._results, first, self._length, self._room)
+        async with contextlib.aclosing(reading) as items:
+            async for item in items:
+                yield walk.closed() if isinstance(item, PageEnd) else _taken(walk, item)
+        self._left = leg
+
+    async def _alone(self, walk: Walk) -> AsyncGenerator[pa.RecordBatch | ChunkEnd, None]:
+        """Chunk after chunk, until several may read on."""
+        async with self._source.session(purpose="read") as session:
+            while walk.leg is not None and self._shared(walk) is None:
+                if walk.passed and walk.stop is None:
+                    seconds = _READ_ON_SECONDS
+                    walk.stop = await reading_ends(session, self._source, self._plan, seconds)
+                begun = clock.seconds()
+                async with contextlib.aclosing(self._chunk(session, walk)) as batches:
+                    async for batch in batches:
                         yield batch
-            end = walk.end(self._limit)
-            self._adapt(clock.seconds() - begun)
-            yield end
+                end = walk.end(self._limit)
+                self._adapt(clock.seconds() - begun)
+                yield end
 
-    async def _pieces(self, session: Session, statement: str) -> AsyncGenerator[_Piece, None]:
-        """A result's pieces, each decoded on a thread while the next one is read."""
-        loop = asyncio.get_running_loop()
-        decoding: asyncio.Future[_Piece] | None = None
-        try:
-            async with contextlib.aclosing(session.rows(statement)) as stream:
-                async for packets in stream:
-                    self._check_fields(session)
-                    if decoding is not None:
-                        yield await decoding
-                    decoder = self._decoder(session.protocol)
-                    decoding = loop.run_in_executor(None, self._decode, decoder, packets)
-            self._check_fields(session)
-            if decoding is not None:
-                yield await decoding
-        finally:
-            if decoding is not None:
-                decoding.cancel()
-
-    def _decoder(self, protocol: Protocol) -> _Decoder:
-        """What reads rows of a protocol; one for all chunks, whatever session they come by."""
-        if protocol not in self._decoders:
-            kind = TextDecoder if protocol is Protocol.TEXT else BinaryDecoder
-            self._decoders[protocol] = kind(self._plan.rules, self._fields)
-        return self._decoders[protocol]
-
-    def _decode(self, decoder: _Decoder, packets: Packets) -> _Piece:
-        decoded = decoder.decode(packets)
-        last = [
-            None if cell is None else cell.hex() if rule.cast is Cast.HEX else cell.decode()
-            for rule, cell in zip(self._plan.rules, decoder.last(packets), strict=True)
-        ]
-        return _Piece(decoded, last)
-
-    def _check_fields(self, session: Session) -> None:
-        if not self._fields:
-            self._fields = session.fields
-        if self._fields != session.fields:
-            raise SchemaDriftError(
-                "the table's columns were changed while it was read",
-                table=str(self._plan.source.name),
-                hint="run it again: the pass begins anew from the committed position",
-            )
+    async def _chunk(self, session: Session, walk: Walk) -> AsyncGenerator[pa.RecordBatch, None]:
+        page = walk.page(self._limit)
+        if page is None:
+            return
+        async with contextlib.aclosing(self._results.rows(session, page)) as pieces:
+            async for piece in pieces:
+                yield _taken(walk, piece)
 
     def _adapt(self, seconds: float) -> None:
         """Aim at chunks of a few seconds, changing slowly."""
@@ -166,3 +137,9 @@ class _Reader:
         factor = _CHUNK_SECONDS / max(seconds, 0.001)
         factor = min(max(factor, 1 / _FASTER), _FASTER)
         self._limit = int(min(max(self._limit * factor, _LEAST_ROWS), _MOST_ROWS))
+
+
+def _taken(walk: Walk, piece: Piece) -> pa.RecordBatch:
+    batch = piece.decoded.batch
+    walk.took(batch.num_rows, piece.last, piece.decoded.nulled)
+    return batch

@@ -14,7 +14,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import DataError
 from ..model import TableName
@@ -58,7 +58,8 @@ def literal(kind: Literal, text: str) -> str:
 class Page:
     """One keyset SELECT: `columns` of rows after `after` or from `start`, below `below`, in order.
 
-    `order` are the rules of cursor and key, `after` their values in the last row taken. `start`
+    `order` are the rules of cursor and key, `after` their values in the last row taken, `upto`
+    those of the last row that is wanted. `start`
     (inclusive) and `below` (exclusive) are values of the first of them. `nulls` keeps to the rows
     where that column is NULL, or leaves them out. `top` (inclusive) is the greatest value of the
     first of them. `index` is the one to walk along: left alone, a server would rather read and sort
@@ -70,6 +71,7 @@ class Page:
     columns: Sequence[Rule]
     order: Sequence[Rule] = ()
     after: Sequence[str] = ()
+    upto: Sequence[str] = ()
     start: str | None = None
     below: str | None = None
     nulls: tuple[Rule, bool] | None = None
@@ -92,6 +94,11 @@ def page(wanted: Page) -> str:
     if wanted.limit is not None:
         text += f" LIMIT {int(wanted.limit)}"
     return text
+
+
+def edge(wanted: Page, rows: int) -> str:
+    """The statement that finds the row with which so many rows of a page end."""
+    return page(replace(wanted, columns=wanted.order, limit=1)) + f" OFFSET {int(rows) - 1}"
 
 
 NOW = "SELECT UTC_TIMESTAMP(6)"
@@ -144,9 +151,11 @@ def _conditions(wanted: Page) -> list[str]:
         rule, inside = wanted.nulls
         found.append(f"{identifier(rule.name)} IS {'' if inside else 'NOT '}NULL")
     if wanted.after:
-        found.append(_beyond(wanted.order, wanted.after))
+        found.append(_on_a_side(wanted.order, wanted.after, ">", ">"))
     elif wanted.start is not None:
         found.append(_compared(wanted.order[0], ">=", wanted.start))
+    if wanted.upto:
+        found.append(_on_a_side(wanted.order, wanted.upto, "<", "<="))
     if wanted.below is not None:
         found.append(_compared(wanted.order[0], "<", wanted.below))
     if wanted.top is not None:
@@ -156,14 +165,16 @@ def _conditions(wanted: Page) -> list[str]:
     return found
 
 
-def _beyond(order: Sequence[Rule], values: Sequence[str]) -> str:
+def _on_a_side(order: Sequence[Rule], values: Sequence[str], sign: str, tied: str) -> str:
+    """Rows beyond or before the one that has these values; `tied` is the sign of the last."""
     branches = []
+    signs = [sign] * (len(order) - 1) + [tied]
     for depth, (rule, value) in enumerate(zip(order, values, strict=True)):
-        tied = [
+        equal = [
             _compared(tied_rule, "=", tied_value)
             for tied_rule, tied_value in zip(order[:depth], values[:depth], strict=True)
         ]
-        branches.append(" AND ".join([*tied, _compared(rule, ">", value)]))
+        branches.append(" AND ".join([*equal, _compared(rule, signs[depth], value)]))
     if len(branches) == 1:
         return branches[0]
     return "(" + " OR ".join(f"({branch})" for branch in branches) + ")"

@@ -20,6 +20,11 @@ Where rows are appended the read stops at `hi`, and so each comes once.
 Ids are read up to the bound's `key_to`, and only above the position: as the server compares them,
 so every row that is read lies beyond it and no position can go back. Key values are only ever
 compared by the server, whose collation alone knows their order; cursors as `ticks` does.
+
+Several connections may read a leg at once (`shared`) where the order has an index, and only what
+lies below `hi`: there nothing new appears, and a row that leaves it goes beyond, where one
+connection reads when all of the rest has been read. Their pages end at rows that were looked up
+beforehand, and so are over at their ends, however few of their rows are left (`closed`).
 """
 
 from __future__ import annotations
@@ -110,6 +115,16 @@ class Walk:
         )
         return self._placed(page)
 
+    def shared(self, limit: int) -> Page | None:
+        """The first page of what several may read at once; None where there is no such."""
+        plan = self.plan
+        if self.leg in ("nulls", "again") or plan.index is None or not plan.key_rules:
+            return None
+        page = self.page(limit)
+        if page is None or self.leg != "window":
+            return page
+        return None if self._at_or_past_hi(self._cursor_at()) else replace(page, below=self._hi())
+
     def _placed(self, page: Page) -> Page:
         """The page with what is its leg's own."""
         match self.leg:
@@ -133,12 +148,18 @@ class Walk:
         order = self.plan.order if self._by_cursor else self.plan.key_rules
         names = [rule.name for rule in self.plan.rules]
         values = [last[names.index(rule.name)] for rule in order]
-        self._after = tuple(_known(value) for value in values)
+        self._after = tuple(known(value) for value in values)
 
     def end(self, limit: int) -> ChunkEnd:
         """The chunk's end; the walk stands at the next chunk, or at the next leg's first."""
+        return self._ended(last=not self.plan.order or self._rows < limit)
+
+    def closed(self) -> ChunkEnd:
+        """The end of a chunk behind which there are more, however few rows it had."""
+        return self._ended(last=False)
+
+    def _ended(self, *, last: bool) -> ChunkEnd:
         leg = self.legs[0]
-        last = not self.plan.order or self._rows < limit
         after = self._reached(leg, last=last)
         ends = last and leg != "again"
         told = ChunkEnd(self._rows, after, after is not None, leg, ends, self._nulled)
@@ -195,7 +216,7 @@ class Walk:
             case "ids":
                 return Position(None, self._after) if self._rows else None
             case "window":
-                return self._window_reached(last=last)
+                return self._window_reached(last=last) if self._rows or last else None
 
     def _window_reached(self, *, last: bool) -> Position | None:
         before = self.position
@@ -266,7 +287,8 @@ def check_position(plan: ReadPlan, position: Position | None) -> None:
         )
 
 
-def _known(value: str | None) -> str:
+def known(value: str | None) -> str:
+    """A value of the order's, which can only be NULL where the table has become another."""
     if value is None:
         raise UnavailableError("a key value is NULL: the table was changed while it was read")
     return value
