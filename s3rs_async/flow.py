@@ -76,7 +76,7 @@ class InTurn(Generic[Item]):
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._held = 0
+        self.held = 0
         self._closed = False
         self._turns: deque[Turn[Item]] = deque()
         self._changed = asyncio.Condition()
@@ -91,7 +91,7 @@ class InTurn(Generic[Item]):
         """Add `item` of `size` bytes to a turn, as soon as there is room for it."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._has_room(turn, size))
-            self._held += size
+            self.held += size
             turn.items.append((item, size))
             self._changed.notify_all()
 
@@ -114,13 +114,13 @@ class InTurn(Generic[Item]):
             if not self._turns:
                 return None
             item, size = self._turns[0].items.popleft()
-            self._held -= size
+            self.held -= size
             self._changed.notify_all()
             return item
 
     def _has_room(self, turn: Turn[Item], size: int) -> bool:
         first = next((each for each in self._turns if each.items or not each.ended), None)
-        return self._held + size <= self.limit or (turn is first and not turn.items)
+        return self.held + size <= self.limit or (turn is first and not turn.items)
 
     def _has_more(self) -> bool:
         """Whether the consumer need not wait; what is done with is forgotten."""

@@ -2,13 +2,15 @@
 
 The server is a dictionary that answers pages by their meaning. Writers act between any two pages,
 and a pass may end at any chunk's end, as a crash would end it; the next one goes on from the
-position that was committed.
+position that was committed. Some passes read by several connections: whose pages end where they
+were found to end, and are read in the worst order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -30,7 +32,7 @@ from s3rs_async.mysql.chunk import ReadPlan, choose
 from s3rs_async.mysql.sql import Page
 from s3rs_async.mysql.table import SourceColumn, SourceTable
 from s3rs_async.mysql.types import Literal, Rule
-from s3rs_async.mysql.walk import Walk
+from s3rs_async.mysql.walk import ChunkEnd, Walk
 
 BIRTH = 95  # whole numbers soon have one digit more
 LOOK_BACK = 3
@@ -100,7 +102,8 @@ class Table:
         def fits(row: Row) -> bool:
             first, shown = page.order[0], self.values(row)
             value = shown[first.name]
-            bounded = (page.start, page.below, page.top, page.after or None) != (None,) * 4
+            ends = (page.start, page.below, page.top, page.after or None, page.upto or None)
+            bounded = ends != (None,) * 5
             if page.nulls is not None:
                 rule, inside = page.nulls
                 if (shown[rule.name] is None) is not inside:
@@ -111,8 +114,12 @@ class Table:
             after = tuple(
                 _comparable(rule, text) for rule, text in zip(page.order, page.after, strict=False)
             )
+            upto = tuple(
+                _comparable(rule, text) for rule, text in zip(page.order, page.upto, strict=False)
+            )
             return (
                 (not after or key(row) > after)
+                and (not upto or key(row) <= upto)
                 and (page.start is None or at >= _comparable(first, page.start))
                 and (page.below is None or at < _comparable(first, page.below))
                 and (page.top is None or at <= _comparable(first, page.top))
@@ -120,6 +127,13 @@ class Table:
 
         found = sorted((row for row in self.rows.values() if fits(row)), key=key)
         return found[: page.limit]
+
+    def edge(self, page: Page, rows: int) -> tuple[str, ...] | None:
+        found = self.read(replace(page, limit=rows))
+        if len(found) < rows:
+            return None
+        shown = self.values(found[-1])
+        return tuple(shown[rule.name] or "" for rule in page.order)
 
     def bound(self) -> Bound:
         there = [each for each in self.rows if each < min(self.held, default=each + 1)]
@@ -143,29 +157,57 @@ class Target:
         return {row.id: row for row in self.arrived}
 
     def run(
-        self, table: Table, limit: int, meanwhile: Callable[[], None], dies_after: int | None = None
-    ) -> None:
+        self, table: Table, meanwhile: Callable[[], None], limit: int, connections: int = 1
+    ) -> Iterator[None]:
+        """One pass, which may end at any of its chunks."""
         walk = Walk(table.plan, self.position, table.bound())
-        names = [rule.name for rule in table.plan.rules]
-        ended = self.pages = 0
-        while walk.leg is not None and ended != dies_after:
+        self.pages, left = 0, None
+        while walk.leg is not None:
+            first = walk.shared(limit) if connections > 1 and walk.leg != left else None
+            if first is not None:
+                left = walk.leg
+                for found in self._ahead(table, meanwhile, first, connections):
+                    self._take(table, walk, found)
+                    yield self._end(walk.closed())
+                continue
             if walk.passed and walk.stop is None:
                 walk.stop = table.shown(table.now + READ_ON)
             page = walk.page(limit)
             assert page is not None
             self.pages += 1
-            found = table.read(page)
-            if found:
-                shown = table.values(found[-1])
-                walk.took(len(found), [shown[name] for name in names], {})
-            self.arrived += found
+            self._take(table, walk, table.read(page))
             meanwhile()
-            end = walk.end(limit)
-            ended += 1
-            assert end.moves_watermark is (end.after is not None)
-            if end.moves_watermark:
-                assert moves_on(self.position, end.after), "a position goes on and never back"
-                self.position = end.after
+            yield self._end(walk.end(limit))
+
+    def _ahead(
+        self, table: Table, meanwhile: Callable[[], None], first: Page, connections: int
+    ) -> Iterator[list[Row]]:
+        """Pages in their order; of those that are open at once the last is read first."""
+        page, upto, limit = first, table.edge(first, first.limit or 0), first.limit or 0
+        while upto is not None:
+            opened: list[Page] = []
+            while upto is not None and len(opened) < connections:
+                opened.append(replace(page, upto=upto, limit=None))
+                page = replace(page, after=upto, start=None, nulls=None)
+                meanwhile()
+                upto = table.edge(page, limit)
+            found: list[list[Row]] = []
+            for each in reversed(opened):
+                found.insert(0, table.read(each))
+                meanwhile()
+            yield from found
+
+    def _take(self, table: Table, walk: Walk, found: list[Row]) -> None:
+        if found:
+            shown = table.values(found[-1])
+            walk.took(len(found), [shown[rule.name] for rule in table.plan.rules], {})
+        self.arrived += found
+
+    def _end(self, end: ChunkEnd) -> None:
+        assert end.moves_watermark is (end.after is not None)
+        if end.moves_watermark:
+            assert moves_on(self.position, end.after), "a position goes on and never back"
+            self.position = end.after
 
 
 def plan(kind: str = "datetime", *, nullable: bool = False, **asked: Any) -> ReadPlan:
@@ -218,8 +260,11 @@ class Story:
         self.acts = data.draw(st.lists(acts, max_size=40), label="acts")
         self.pauses = data.draw(st.lists(st.integers(0, 4), max_size=30), label="acts a page")
         self.passes = data.draw(
-            st.lists(st.tuples(st.integers(1, 4), st.none() | st.integers(0, 3)), max_size=6),
-            label="limit and when it dies",
+            st.lists(
+                st.tuples(st.integers(1, 4), st.none() | st.integers(0, 3), st.integers(1, 3)),
+                max_size=6,
+            ),
+            label="limit, when it dies, connections",
         )
 
     def meanwhile(self) -> None:
@@ -227,9 +272,11 @@ class Story:
             if self.acts:
                 self.table.act(*self.acts.pop(0))
 
-    def check_pass(self, limit: int, dies_after: int | None) -> None:
+    def check_pass(self, limit: int, dies_after: int | None, connections: int = 1) -> None:
         before, hi, bound = dict(self.table.rows), self.table.now, self.table.bound()
-        self.target.run(self.table, limit, self.meanwhile, dies_after)
+        chunks = self.target.run(self.table, self.meanwhile, limit, connections)
+        for _ in islice(chunks, dies_after):
+            pass
         if dies_after is not None:
             return
         arrived = set(self.target.arrived)
@@ -238,9 +285,9 @@ class Story:
                 assert row in arrived, "a row below the bound is there when the pass has ended"
 
     def play(self) -> None:
-        for limit, dies_after in self.passes:
+        for limit, dies_after, connections in self.passes:
             self.meanwhile()
-            self.check_pass(limit, dies_after)
+            self.check_pass(limit, dies_after, connections)
         while self.acts:
             self.table.act(*self.acts.pop(0))
         while self.table.held:

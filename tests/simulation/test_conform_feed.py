@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from s3rs_async.model import Bound, Mode, Position, Proof, Strategy, TableName, TableSpec
+from s3rs_async.mysql.ahead import Room
 from s3rs_async.mysql.chunk import choose
 from s3rs_async.mysql.connection import open_source
 from s3rs_async.mysql.feed import Feed as RealFeed
+from s3rs_async.mysql.reader import read_pass
 from s3rs_async.mysql.walk import ChunkEnd
 from s3rs_async.sandbox import Box
 from tests.acceptance.source import application, configured
@@ -20,6 +22,7 @@ from tests.simulation.calm import alone
 from tests.simulation.source import TABLE, Feed, Row, Source, shown
 from tests.simulation.world import EPOCH, World
 
+ALONE = Room()
 _SECOND = 1_000_000
 _BASE = int(EPOCH) * _SECOND
 ROWS = [
@@ -65,12 +68,13 @@ async def told(items: AsyncGenerator[Any, None]) -> list[Any]:
     return found
 
 
-async def _real(box: Box, database: str, kind: str, at: Position | None, size: int) -> list[Any]:
+async def _real(
+    box: Box, database: str, kind: str, at: Position | None, size: int, room: Room = ALONE
+) -> list[Any]:
     async with open_source(database, configured(box.mysql)) as source:
-        feed = RealFeed(source)
-        table, _ = await feed.table(TableName(database, "orders"))
+        table, _ = await RealFeed(source).table(TableName(database, "orders"))
         plan = choose(table, TableSpec(table.name, **SPECS[kind]))
-        return await told(feed.rows(plan, at, BOUND, limit=size))
+        return await told(read_pass(source, plan, at, BOUND, limit=size, room=room))
 
 
 def _simulated(kind: str, at: Position | None, size: int) -> list[Any]:
@@ -106,3 +110,5 @@ def test_a_pass_gives_the_same_rows_chunks_and_positions(box: Box, filled: str, 
         for size in (1, 2, 3, 50):
             real = asyncio.run(_real(box, filled, kind, at, size))
             assert _simulated(kind, at, size) == real, (at, size)
+            several = asyncio.run(_real(box, filled, kind, at, size, Room(3, 1 << 20)))
+            assert several == real, (at, size)

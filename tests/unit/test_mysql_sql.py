@@ -44,6 +44,7 @@ PAGES = [
     sql.Page(NAME, (ENUM, FLOAT), order=(ENUM, NUMBER), after=("a", "1"), limit=1),
     sql.Page(NAME, ORDER, order=(NUMBER,), after=("5",), top="9", limit=1, where="a = 1 OR b"),
     sql.Page(NAME, ORDER, where="a = 1"),
+    sql.Page(NAME, ORDER, order=ORDER, after=AFTER, upto=AFTER, below=AFTER[0]),
 ]
 
 
@@ -55,6 +56,7 @@ def test_every_page_parses_as_one_select(page: sql.Page) -> None:
 
 def test_every_other_statement_parses() -> None:
     for text in (
+        sql.edge(PAGES[2], 500),
         sql.greatest(NAME, "t"),
         sql.TRANSACTIONS,
         sql.wall_clocks([dt.datetime(2026, 1, 1), dt.datetime(2026, 1, 2)]),
@@ -133,3 +135,14 @@ def test_a_condition_of_the_users_stays_one_whatever_it_says() -> None:
         sql.Page(NAME, (NUMBER,), order=(NUMBER,), after=("5",), limit=1, where="a = 1 OR b = 2")
     )
     assert "WHERE `id` > 5 AND (a = 1 OR b = 2) ORDER BY" in text
+
+
+def test_a_page_ends_with_the_row_that_ends_it_and_its_edge_is_found_by_the_order_alone() -> None:
+    page = sql.Page(NAME, ORDER, order=(NUMBER, FLOAT), after=("5", "1"), upto=("9", "2"))
+    assert sql.page(page).endswith(
+        "((`id` > 5) OR (`id` = 5 AND `f` > 1)) AND ((`id` < 9) OR (`id` = 9 AND `f` <= 2))"
+        " ORDER BY `id`, `f`"
+    )
+    assert sql.edge(sql.Page(NAME, ORDER, order=(NUMBER,), after=("5",), limit=9), 9) == (
+        "SELECT `id` FROM `shop`.`or``ders` WHERE `id` > 5 ORDER BY `id` LIMIT 1 OFFSET 8"
+    )

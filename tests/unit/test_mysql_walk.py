@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -293,3 +294,41 @@ def test_a_position_of_another_way_of_reading_is_refused(
     with pytest.raises(ConfigError, match="does not fit") as caught:
         Walk(plan(**asked), position, bound)
     assert "another pipeline" in caught.value.hint
+
+
+def test_several_may_read_the_window_below_the_bound_alone() -> None:
+    under_way = walk(Position(at(3), ("7",)))
+    page = under_way.shared(2)
+    assert page is not None
+    assert (page.after, page.below, page.limit, page.index) == ((at(3), "7"), HI, 2, "t")
+    under_way.took(2, ["8", at(4)], {})
+    assert under_way.shared(2) is None
+    end = under_way.closed()
+    assert (end.rows, end.after, end.last) == (2, Position(at(4), ("8",)), False)
+    under_way.took(1, ["9", at(5)], {})
+    assert under_way.shared(2) is None
+    assert next_page(under_way).below is None
+
+
+def test_several_may_read_ids_and_a_whole_table_but_not_what_is_read_again() -> None:
+    ids = along_ids(Position(None, ("4",)), "9").shared(2)
+    assert ids is not None
+    assert (ids.after, ids.top) == (("4",), "9")
+    whole = plan(strategy=Strategy.FULL_SYNC, cursor=None)
+    page = Walk(whole, None, None).shared(2)
+    assert page is not None
+    assert (page.after, page.below, page.top) == ((), None, None)
+    assert walk(Position(at(3), ("7",)), lookback=5.0).shared(2) is None
+    assert walk(None, nullable=True).shared(2) is None
+
+
+def test_without_an_index_nobody_reads_beside_another() -> None:
+    bare = replace(plan(), source=replace(plan().source, indexes=()))
+    assert Walk(bare, None, Bound(HI, Proof.PROVEN, "")).shared(2) is None
+
+
+def test_a_page_all_of_whose_rows_have_gone_has_no_position() -> None:
+    under_way = walk(None)
+    end = under_way.closed()
+    assert (end.rows, end.after, end.moves_watermark, end.last) == (0, None, False, False)
+    assert under_way.leg == "window"
