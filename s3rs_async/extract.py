@@ -29,6 +29,7 @@ from .line import Feed, Stage
 from .model import Bound, Column, Manifest, Mode, Part, Position, SourceId, Strategy, TargetId
 from .mysql.chunk import ReadPlan
 from .mysql.walk import ChunkEnd
+from .parquet import Form
 from .report import Meter
 from .s3 import manifest as manifests
 from .s3.layout import Attempt, Layout
@@ -317,16 +318,18 @@ def _destination(job: Extraction, attempt: Attempt, feed: _Feed) -> Destination:
     return Destination(
         upload=job.stage.upload,
         key_of=partial(job.layout.part, attempt),
-        metadata={
-            "s3rs.format": "1",
-            "s3rs.batch": attempt.batch,
-            "s3rs.source": str(job.source_id),
-        },
+        form=_form(job, attempt),
         check=partial(batch.check, columns=job.columns, table=table, key=job.plan.key),
         release=feed.release,
         share=job.share,
         meter=job.meter,
     )
+
+
+def _form(job: Extraction, attempt: Attempt) -> Form:
+    keys = {"s3rs.format": "1", "s3rs.batch": attempt.batch, "s3rs.source": str(job.source_id)}
+    sought = (*((job.plan.cursor,) if job.plan.cursor is not None else ()), *job.plan.key)
+    return Form(keys, job.plan.spec.compression, sought)
 
 
 def _check_count(job: Extraction, parts: tuple[Part, ...], feed: _Feed) -> None:

@@ -84,7 +84,7 @@ class TableSpec:
     that rows are merged by, `id` the column that breaks ties of the cursor, or is the cursor of
     `id_only`. `where` is a condition of MySQL's, `lookback` are seconds that are read again below
     the position, `cursor_time_zone` overrides the source's; at most `connections` read the
-    table at once.
+    table at once. `compression` is that of its files, zstd or snappy.
     """
 
     table: TableName
@@ -100,6 +100,7 @@ class TableSpec:
     cursor_time_zone: str | None = None
     keys: TableKeys = TableKeys()
     connections: int = 1
+    compression: str = "zstd"
 
     def lands_in(self, schema: str | None) -> TableName:
         """The one rule of where rows go; `schema` is where the target sends all, None: nowhere."""

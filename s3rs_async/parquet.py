@@ -2,8 +2,10 @@
 
 What Redshift's COPY needs is fixed here: microsecond timestamps, decimals in fixed-length bytes, no
 unsigned and no foreign types (the source's type map saw to that), and no metadata but our own keys:
-v1 leaked Arrow's and S3's into files that Redshift then refused. Dictionaries are for text only; on
-numbers they cost twice the CPU and make files larger.
+v1 leaked Arrow's and S3's into files that Redshift then refused. Decimals have as many bytes as
+their digits need, never an integer's: a DECIMAL in four bytes is one that COPY may refuse.
+Dictionaries are for text only; on numbers they cost twice the CPU and make files larger. Statistics
+are for the columns by which rows are looked for, cursor and key; COPY reads none.
 
 The file never sits whole in memory: `take` hands out what is ready for upload. Everything here is
 CPU work and belongs on a thread.
@@ -11,10 +13,14 @@ CPU work and belongs on a thread.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+_LEVELS = {"zstd": 1, "snappy": None}
 
 
 class _Sink:
@@ -23,14 +29,28 @@ class _Sink:
     closed = False
 
     def __init__(self) -> None:
-        self.ready = bytearray()
         self.size = 0
+        self.ready = 0
+        self._pieces: deque[memoryview] = deque()
 
     def write(self, data: bytes) -> int:
-        view = memoryview(data).cast("B")
-        self.ready += view
-        self.size += len(view)
-        return len(view)
+        self._pieces.append(memoryview(bytes(data)))
+        self.size += len(data)
+        self.ready += len(data)
+        return len(data)
+
+    def take(self, size: int) -> bytes:
+        """So many bytes of those that are ready, copied once."""
+        taken: list[memoryview] = []
+        self.ready -= size
+        while size:
+            piece = self._pieces.popleft()
+            if len(piece) > size:
+                self._pieces.appendleft(piece[size:])
+                piece = piece[:size]
+            taken.append(piece)
+            size -= len(piece)
+        return b"".join(taken)
 
     def tell(self) -> int:
         return self.size
@@ -42,20 +62,29 @@ class _Sink:
         self.closed = True
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What is one's own choice in a file: our keys, how it is packed, what is looked for in it."""
+
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    compression: str = "zstd"
+    sought: tuple[str, ...] = ()
+
+
 class ParquetFile:
     """One file under way; every method blocks."""
 
-    def __init__(self, schema: pa.Schema, metadata: Mapping[str, str]) -> None:
+    def __init__(self, schema: pa.Schema, form: Form) -> None:
         self.rows = 0
-        self._metadata = dict(metadata)
+        self._metadata = dict(form.metadata)
         self._sink = _Sink()
         self._writer = pq.ParquetWriter(
             pa.PythonFile(self._sink, "w"),
             schema,
-            compression="zstd",
-            compression_level=1,
+            compression=form.compression,
+            compression_level=_LEVELS[form.compression],
             use_dictionary=[field.name for field in schema if pa.types.is_string(field.type)],
-            write_statistics=False,
+            write_statistics=[name for name in schema.names if name in form.sought] or False,
             coerce_timestamps="us",
             store_schema=False,
         )
@@ -78,13 +107,8 @@ class ParquetFile:
 
     def take(self, size: int) -> list[bytes]:
         """All whole pieces of `size` bytes that are ready."""
-        ready = self._sink.ready
-        whole = len(ready) // size * size
-        with memoryview(ready) as view:
-            pieces = [bytes(view[start : start + size]) for start in range(0, whole, size)]
-        del ready[:whole]
-        return pieces
+        return [self._sink.take(size) for _ in range(self._sink.ready // size)]
 
     def rest(self) -> list[bytes]:
         """What is left after the last `take` of a finished file: one piece or none."""
-        return [bytes(self._sink.ready)] if self._sink.ready else []
+        return [self._sink.take(self._sink.ready)] if self._sink.ready else []

@@ -9,7 +9,7 @@ open and completes nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,7 +20,7 @@ from .errors import ConfigError
 from .failpoint import step
 from .flow import together
 from .model import Part
-from .parquet import ParquetFile
+from .parquet import Form, ParquetFile
 from .report import Meter
 
 MIB = 1 << 20
@@ -91,7 +91,7 @@ class Destination:
 
     upload: Callable[[str], AbstractAsyncContextManager[Upload]]
     key_of: Callable[[int], str]
-    metadata: Mapping[str, str]
+    form: Form
     check: Callable[[pa.RecordBatch], None]
     release: Callable[[int], Awaitable[None]]
     share: Share
@@ -131,7 +131,7 @@ async def _file(
     key: str, first: _RowGroup, groups: AsyncGenerator[_RowGroup, None], to: Destination
 ) -> Part:
     """One object, from its first row group until it is large enough or the rows end."""
-    file = ParquetFile(first.batches[0].schema, to.metadata)
+    file = ParquetFile(first.batches[0].schema, to.form)
     async with to.upload(key) as upload:
         async with together() as tasks:
             sender = _Sender(upload, tasks, asyncio.Semaphore(to.share.uploads), to.meter)

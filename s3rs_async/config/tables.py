@@ -76,6 +76,7 @@ class Settings(Strict):
     lookback: Duration | None = None
     cursor_time_zone: Zone | None = None
     connections: int | None = Field(default=None, ge=1, le=16)
+    compression: Literal["zstd", "snappy"] | None = None
 
 
 class KeySettings(Strict):
@@ -234,4 +235,5 @@ def _spec(table: TableName, asked: TableSettings) -> TableSpec:
         cursor_time_zone=asked.cursor_time_zone,
         keys=TableKeys(keys.distkey, keys.sortkey or ()),
         connections=asked.connections or 1,
+        compression=asked.compression or "zstd",
     )

@@ -19,7 +19,7 @@ from .. import clock
 from ..config import S3Config, TargetConfig
 from ..errors import DataError
 from ..model import Column
-from ..parquet import ParquetFile
+from ..parquet import Form, ParquetFile
 from ..redshift import sql
 from ..redshift.connection import Target
 from ..s3.layout import root
@@ -62,7 +62,7 @@ async def _put(stage: S3Config) -> str:
 
 def _row() -> bytes:
     batch = pa.RecordBatch.from_pydict({"one": pa.array([1], pa.int32())})
-    file = ParquetFile(batch.schema, {})
+    file = ParquetFile(batch.schema, Form())
     file.write([batch])
     file.finish()
     return b"".join(file.rest())

@@ -78,7 +78,9 @@ class Upload:
                 self._idle.set()
 
     async def _send(self, number: int, data: bytes) -> CompletedPartTypeDef:
-        checksum: Any = {"ChecksumCRC32": _crc32(data)} if self._checksum else {}
+        checksum: Any = {}
+        if self._checksum:  # megabytes: on a thread, beside the loop
+            checksum = {"ChecksumCRC32": await asyncio.to_thread(_crc32, data)}
         with translated(self._place, self.key):
             answer = await self._data.upload_part(
                 Bucket=self._place.bucket,

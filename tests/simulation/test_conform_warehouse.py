@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from s3rs_async import clock
 from s3rs_async.config import S3Config
 from s3rs_async.model import Column, TableName, TargetId
-from s3rs_async.parquet import ParquetFile
+from s3rs_async.parquet import Form, ParquetFile
 from s3rs_async.redshift import sql
 from s3rs_async.s3.store import open_store
 from s3rs_async.sandbox import Box
@@ -64,7 +64,7 @@ class Site:
 
     async def stored(self, batch: str, rows: list[tuple[int, int]]) -> str:
         """A batch's parquet and manifest; what COPY is told."""
-        file = ParquetFile(ARROW, {})
+        file = ParquetFile(ARROW, Form())
         columns = [
             pa.array(list(c), f.type) for c, f in zip(zip(*rows, strict=True), ARROW, strict=True)
         ]

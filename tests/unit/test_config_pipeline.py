@@ -57,6 +57,7 @@ def test_every_key_of_a_table_becomes_what_is_asked_for_it(tmp_path: Path) -> No
       apply: append
       cursor_time_zone: "+08:00"
       connections: 4
+      compression: snappy
       keys: {distkey: i, sortkey: [t, i]}
       every: 1h30m"""
     pipeline = loaded(tmp_path, f"{HEAD}tables:\n    a.b:{settings}\n    a.c: {{lookback: 90s}}\n")
@@ -75,6 +76,7 @@ def test_every_key_of_a_table_becomes_what_is_asked_for_it(tmp_path: Path) -> No
         where="deleted = 0",
         cursor_time_zone="+08:00",
         connections=4,
+        compression="snappy",
         keys=TableKeys("i", ("t", "i")),
     )
     assert first.every == 5400.0

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import tracemalloc
 from decimal import Decimal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from s3rs_async.parquet import ParquetFile
+from s3rs_async.parquet import Form, ParquetFile
 
 SCHEMA = pa.schema(
     [
@@ -42,7 +44,7 @@ def written(file: ParquetFile, size: int = 1000) -> bytes:
 
 @pytest.fixture
 def file() -> ParquetFile:
-    return ParquetFile(SCHEMA, {"s3rs.batch": "B"})
+    return ParquetFile(SCHEMA, Form({"s3rs.batch": "B"}, sought=("n", "at")))
 
 
 def test_what_is_taken_piece_by_piece_is_the_whole_file(file: ParquetFile) -> None:
@@ -81,6 +83,56 @@ def test_physical_types_are_those_that_copy_takes(file: ParquetFile) -> None:
     kinds = [schema.column(i).physical_type for i in range(len(SCHEMA))]
     assert kinds == ["INT32", "FIXED_LEN_BYTE_ARRAY", "INT64", "BYTE_ARRAY"]
     assert '"timeUnit":"microseconds"' in schema.column(2).logical_type.to_json()
+
+
+def test_a_decimal_has_as_many_bytes_as_its_digits_need_and_is_never_an_integer() -> None:
+    digits = range(1, 39)
+    schema = pa.schema([(f"d{n}", pa.decimal128(n, n // 2)) for n in digits])
+    file = ParquetFile(schema, Form())
+    file.write([pa.record_batch([pa.nulls(1, field.type) for field in schema], schema=schema)])
+
+    found = pq.ParquetFile(io.BytesIO(written(file))).schema
+    for n, column in zip(digits, (found.column(i) for i in range(len(digits))), strict=True):
+        assert column.physical_type == "FIXED_LEN_BYTE_ARRAY"
+        assert 2 ** (8 * column.length - 1) > 10**n - 1 >= 2 ** (8 * column.length - 9)
+        assert (column.precision, column.scale) == (n, n // 2)
+
+
+def test_only_what_rows_are_looked_for_by_has_statistics(file: ParquetFile) -> None:
+    file.write([batch(7, 100)])
+
+    group = pq.ParquetFile(io.BytesIO(written(file))).metadata.row_group(0)
+    chunks = {name: group.column(i) for i, name in enumerate(SCHEMA.names)}
+    assert [name for name, chunk in chunks.items() if chunk.is_stats_set] == ["n", "at"]
+    assert (chunks["n"].statistics.min, chunks["n"].statistics.max) == (7, 106)
+
+
+@pytest.mark.parametrize("compression", ["zstd", "snappy"])
+def test_files_are_packed_as_was_asked(compression: str) -> None:
+    file = ParquetFile(SCHEMA, Form(compression=compression))
+    file.write([batch(0, 1000)])
+
+    data = written(file)
+    group = pq.ParquetFile(io.BytesIO(data)).metadata.row_group(0)
+    assert {group.column(i).compression for i in range(4)} == {compression.upper()}
+    assert pq.read_table(io.BytesIO(data)).num_rows == 1000
+
+
+def test_a_long_file_never_sits_whole_in_memory() -> None:
+    noise = np.random.default_rng(1).integers(0, 1 << 60, (24, 100_000))
+    table = [pa.record_batch([numbers], ["n"]) for numbers in noise]
+    file = ParquetFile(table[0].schema, Form())
+    file.write(table[:1])
+    tracemalloc.start()
+    for each in table:
+        file.write([each])
+        file.take(1 << 18)
+    file.finish()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert file.size > 16 << 20
+    assert most < 3 << 20
 
 
 def test_only_text_has_a_dictionary(file: ParquetFile) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from s3rs_async import staging
 from s3rs_async.errors import ConfigError, DataError
+from s3rs_async.parquet import Form
 from s3rs_async.report import Meter
 from s3rs_async.staging import MIB, Destination, Share, share, write_parts
 
@@ -95,8 +96,8 @@ def destination(shelf: Shelf, released: list[int] | None = None) -> Destination:
         if rows.column(0)[0] == noise(7).column(0)[0]:
             raise DataError("the seventh is not wanted")
 
-    meta = {"s3rs.batch": "B"}
-    return Destination(shelf.upload, "part-{}".format, meta, check, release, SMALL, Meter())
+    form = Form({"s3rs.batch": "B"}, sought=("n",))
+    return Destination(shelf.upload, "part-{}".format, form, check, release, SMALL, Meter())
 
 
 async def test_every_row_is_in_one_object_or_another(shelf: Shelf) -> None:
@@ -117,6 +118,25 @@ async def test_every_row_is_in_one_object_or_another(shelf: Shelf) -> None:
     assert sum(released) == 7 * noise(0).nbytes
     assert (to.meter.rows_read, to.meter.files) == (7 * ROWS, len(parts))
     assert to.meter.bytes_stored == sum(part.size for part in parts)
+
+
+async def test_all_files_of_a_batch_have_one_schema_and_one_form(shelf: Shelf) -> None:
+    await write_parts(batches(7), destination(shelf))
+
+    files = [pq.ParquetFile(io.BytesIO(data)) for data in shelf.objects.values()]
+    told = {
+        (
+            str(file.schema).partition("\n")[2],
+            file.schema_arrow.serialize().to_pybytes(),
+            *(file.metadata.created_by, file.metadata.format_version),
+            str(file.metadata.metadata),
+            str([file.metadata.row_group(0).column(0).encodings, file.metadata.num_columns]),
+            file.metadata.row_group(0).column(0).is_stats_set,
+        )
+        for file in files
+    }
+    assert len(files) > 1
+    assert len(told) == 1
 
 
 async def test_no_rows_make_no_object(shelf: Shelf) -> None:
