@@ -44,11 +44,11 @@ if TYPE_CHECKING:
 _UNIT = Path(__file__).parent / "unit"
 _LONG = {"daemon", "race", "simulation"}
 """Folders whose tests wait or calculate most."""
-_ASKED_FOR = {"crash", "model", "protocol", "race", "simulation", "thorough"}
+_ASKED_FOR = {"crash", "fault", "model", "protocol", "race", "simulation", "thorough"}
 """What a test names that `-m` alone runs."""
 _SUITES = {
     "crash": "crash",
-    "fault": "crash",
+    "fault": "fault",
     "model": "model",
     "race": "race",
     "simulation": "simulation",
@@ -148,6 +148,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if (suite := _SUITES.get(item.path.parent.name)) is not None:
             item.add_marker(suite)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """A cell of the crash matrix waits half of its time: one worker more than processors."""
+    return (os.cpu_count() or 1) + 1 if config.option.markexpr == "crash" else None
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WorkStealingScheduling | None:

@@ -67,7 +67,7 @@ async def test_a_turned_byte_is_noticed_and_never_loaded(town: Town, end: str, w
     assert await turned(table, proxy, way, size * 6 // 10, usual)
 
 
-@pytest.mark.crash
+@pytest.mark.fault
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize(("end", "way"), WAYS)
 async def test_any_turned_byte_is_noticed(town: Town, end: str, way: Way) -> None:

@@ -1,6 +1,6 @@
 """A MySQL stream and a Redshift load, dropped at the bytes of a grid.
 
-A coarse grid in the ordinary run, one of 200 bytes by `-m crash`. Each way is dropped from its
+A coarse grid in the ordinary run, one of 200 bytes by `-m fault`. Each way is dropped from its
 first byte on, as far as a whole sync sends any.
 """
 
@@ -55,7 +55,7 @@ async def test_a_sync_dropped_at_any_byte_is_made_good(town: Town, end: str, way
     assert tally.syncs >= 3, tally
 
 
-@pytest.mark.crash
+@pytest.mark.fault
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize(("end", "way"), WAYS)
 async def test_a_sync_dropped_at_every_byte_of_a_fine_grid_is_made_good(

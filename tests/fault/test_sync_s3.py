@@ -1,6 +1,6 @@
 """Each request that a sync makes of S3 fails once, in each way that a request can fail.
 
-The ordinary run takes another way at each request; `-m crash` takes all of them at all.
+The ordinary run takes another way at each request; `-m fault` takes all of them at all.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ async def test_a_failure_inside_of_a_good_answer_is_seen(town: Town) -> None:
     assert armed[0].met.is_set(), "no upload was completed"
 
 
-@pytest.mark.crash
+@pytest.mark.fault
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_sync_survives_each_failure_of_each_request(town: Town, way: str) -> None:
