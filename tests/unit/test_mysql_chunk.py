@@ -74,7 +74,7 @@ def plan_for(found: SourceTable, **asked: Any) -> ReadPlan:
 )
 def test_each_type_has_its_rule(column: SourceColumn, arrow: str, octets: int | None) -> None:
     found = rule(NAME, column)
-    assert found.column == Column("c", column.column_type, arrow, nullable=True, octets=octets)
+    assert found.columns == (Column("c", column.column_type, arrow, nullable=True, octets=octets),)
 
 
 @pytest.mark.parametrize(
