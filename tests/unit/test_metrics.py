@@ -64,7 +64,8 @@ def everything() -> Metrics:
     metrics = Metrics()
     metrics.watch("shop", "shop.orders")
     metrics.passed("shop", report(DataError("x", where="redshift")))
-    meter = Meter(seconds={"extract": 1.5}, changed={(Change.NULLED, "born"): 2})
+    changed = {(change, "born"): 2 for change in Change}
+    meter = Meter(seconds={"extract": 1.5}, changed=changed)
     metrics.passed("shop", report(meter=meter))
     metrics.lag("shop", "shop.orders", 3)
     metrics.pending("shop", "shop.orders", 2)
