@@ -155,7 +155,7 @@ async def read(session: Session, plan: Any) -> tuple[Any, ...]:
     return (
         session.fields,
         pa.Table.from_batches([decoded.batch for decoded in found], decoder.schema),
-        [decoded.nulled for decoded in found],
+        [decoded.changed for decoded in found],
         [decoder.last(row) for packets in pieces for row in each(packets)],
     )
 
