@@ -11,8 +11,8 @@ import pytest
 from s3rs_async.config import SourceConfig
 from s3rs_async.errors import UnavailableError
 from s3rs_async.mysql.border import translated
-from s3rs_async.mysql.connection import Session
 from s3rs_async.mysql.dial import Connection, dial
+from s3rs_async.mysql.receive import Limits, fill
 from s3rs_async.mysql.wire import Cutter
 from s3rs_async.tunnel import Address
 
@@ -28,20 +28,20 @@ class Wire:
 
 async def test_the_networks_own_time_out_is_an_error_and_not_an_idle_moment() -> None:
     wire: Any = Wire()
-    session, cutter = Session(wire, {}), Cutter(3)
+    cutter = Cutter(3)
     cutter.feed(ROW)
     wire._reader.set_exception(TimeoutError(110, "Connection timed out"))
     with pytest.raises(UnavailableError, match="timed out"), translated():
-        await session._fill(cutter)
+        await fill(wire, cutter, Limits())
 
 
 async def test_an_error_packet_behind_which_nothing_comes_is_found() -> None:
     wire: Any = Wire()
-    session, cutter = Session(wire, {}), Cutter(3)
+    cutter = Cutter(3)
     body = b"\xff" + (1317).to_bytes(2, "little") + b"#70100stopped"
     wire._reader.feed_data(ROW + len(body).to_bytes(3, "little") + b"\x04" + body)
     with pytest.raises(UnavailableError, match="killed"):
-        await session._fill(cutter)
+        await fill(wire, cutter, Limits())
 
 
 async def test_a_cancellation_that_the_driver_forgets_ends_the_connecting_all_the_same(
