@@ -44,6 +44,30 @@ async def test_an_error_packet_behind_which_nothing_comes_is_found() -> None:
         await fill(wire, cutter, Limits())
 
 
+@pytest.mark.parametrize("sent", [b"", ROW, ROW[:-1]])
+async def test_a_source_that_falls_silent_is_a_lost_connection(sent: bytes) -> None:
+    wire: Any = Wire()
+    wire._reader.feed_data(sent)
+    with pytest.raises(UnavailableError, match=r"silent for 0\.2 s in the middle"), translated():
+        await fill(wire, Cutter(3), Limits(silent_seconds=0.2))
+
+
+async def test_a_source_that_speaks_in_time_is_waited_for_longer() -> None:
+    wire: Any = Wire()
+
+    async def speak() -> None:
+        for number in range(4):
+            await asyncio.sleep(0.2)
+            wire._reader.feed_data(ROW[:3] + bytes([3 + number]) + ROW[4:])
+        wire._reader.feed_data(b"\x05\0\0\x07\xfe\0\0\2\0")
+
+    cutter = Cutter(3)
+    async with asyncio.TaskGroup() as both:
+        both.create_task(speak())
+        await fill(wire, cutter, Limits(silent_seconds=0.6))
+    assert (cutter.done, cutter.take().rows) == (True, 4)
+
+
 async def test_a_cancellation_that_the_driver_forgets_ends_the_connecting_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
