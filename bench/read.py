@@ -26,7 +26,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from reading import memory, tell
-from reading.contestants import CONTESTANTS, Figure, figure
+from reading.contestants import CONTESTANTS, JOB, Figure, figure
 from reading.goals import goals
 from reading.robin import Robin
 from reading.server import Servers, servers

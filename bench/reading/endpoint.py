@@ -19,6 +19,7 @@ import argparse
 import asyncio
 import sys
 import time
+from email.utils import formatdate
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -132,7 +133,8 @@ def _parsed(head: bytes) -> Asked:
 
 def _rendered(answer: Answer, method: str) -> bytes:
     lines = [f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Said')}"]
-    headers = {"Content-Length": str(len(answer.body)), "Server": "discarding", **answer.headers}
+    length = {"Content-Length": str(len(answer.body))}
+    headers = {"Date": formatdate(usegmt=True), **length, **answer.headers}
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + _HEAD_END + (b"" if method == "HEAD" else answer.body)
 

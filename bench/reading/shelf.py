@@ -118,7 +118,7 @@ class Shelf:
 
     def _of_bucket(self, asked: Asked) -> Answer:
         if asked.query.get("list-type") != "2":
-            return Answer(200, {"Date": formatdate(usegmt=True)})
+            return Answer(200)
         keys = sorted(key for key in self._objects if key.startswith(asked.query.get("prefix", "")))
         lines = "".join(
             f"<Contents><Key>{escape(key)}</Key><Size>{self._objects[key].size}</Size>"

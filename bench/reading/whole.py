@@ -15,7 +15,7 @@ from reading.goals import MIB
 from reading.job import Job
 from reading.server import Servers
 
-_AFTER = 8 * MIB
+_AFTER = 4 * MIB
 
 
 def kept_rows(servers: Servers, table: str, rows: int, seconds: float) -> int:
