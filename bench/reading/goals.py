@@ -84,7 +84,7 @@ def _missing(figures: Figures, *names: str) -> str:
         if name not in figures:
             return f"{name} did not take part"
         if figures[name].failure:
-            return f"{figures[name].contestant.label} does not run here: {figures[name].failure}"
+            return f"{figures[name].contestant.label} did not come through: {figures[name].failure}"
     return ""
 
 

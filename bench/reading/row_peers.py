@@ -40,14 +40,15 @@ async def _read(task: Task, connect: Any, kind: Any) -> Told:  # noqa: ANN401 - 
     )
     began = time.perf_counter()
     rows, types = 0, None
-    async with connection.cursor(kind) as cursor:
-        await cursor.execute(task.query)
-        while found := await cursor.fetchmany(_ROWS):
-            batch, types = _batch(found, types)
-            rows += batch.num_rows
-    seconds = time.perf_counter() - began
-    connection.close()
-    return Told(rows, seconds)
+    try:
+        async with connection.cursor(kind) as cursor:
+            await cursor.execute(task.query)
+            while found := await cursor.fetchmany(_ROWS):
+                batch, types = _batch(found, types)
+                rows += batch.num_rows
+        return Told(rows, time.perf_counter() - began)
+    finally:
+        connection.close()
 
 
 def _batch(
@@ -66,5 +67,6 @@ def _array(cells: tuple[object, ...], kind: pa.DataType | None) -> pa.Array:
         return pa.array(cells, kind)
     except OverflowError:
         return pa.array(cells, pa.uint64())  # which is never guessed
-    except pa.ArrowInvalid:
-        return pa.array(cells)  # a longer decimal than the first ones
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        # A longer decimal than the first ones, or dates that no calendar has, which come as text.
+        return pa.array([None if isinstance(cell, str) else cell for cell in cells])

@@ -23,7 +23,7 @@ _HEAD = (
     ("T s", 8),
     ("krows/s", 9),
     ("MB/s", 7),
-    ("of drain", 9),
+    ("of drain", 10),
     ("CPU s", 8),
     ("CPU s/M", 8),
     ("peak MiB", 9),
@@ -43,7 +43,7 @@ def table(figures: Mapping[str, Figure], row_bytes: float) -> str:
 
 def _line(each: Figure, figures: Mapping[str, Figure], row_bytes: float) -> str:
     if each.failure:
-        return f"{each.contestant.label:<26} does not run here: {each.failure}"
+        return f"{each.contestant.label:<26} did not come through: {each.failure}"
     run, floor = each.run, figures.get(_floor(each.contestant))
     share = "-" if floor is None else f"{each.rows_per_second / floor.rows_per_second:.0%}"
     cells = (

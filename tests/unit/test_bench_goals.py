@@ -67,7 +67,7 @@ def test_a_goal_whose_peer_does_not_run_is_neither_met_nor_missed() -> None:
     unknown = [goal for goal in found if goal.met is None]
     assert len(unknown) == 2
     assert all(
-        str(goal).endswith("(connectorx arrow does not run here: no wheel)  not measured")
+        str(goal).endswith("(connectorx arrow did not come through: no wheel)  not measured")
         for goal in unknown
     )
 
