@@ -33,7 +33,7 @@ class Contestant:
         return None if self.part == 1 else max(rows // self.part, least)
 
 
-JOB = "job"
+JOB, JOB_OF_TWO = "job", "job-two"
 CONTESTANTS = (
     Contestant("drain-text", "raw drain, text", "floor"),
     Contestant("drain-binary", "raw drain, binary", "floor"),
@@ -41,6 +41,7 @@ CONTESTANTS = (
     Contestant("decode-binary", "s3rs: decode, binary", "ours"),
     Contestant("parquet", "s3rs: decode + parquet", "ours"),
     Contestant(JOB, "s3rs: whole job to S3", "ours"),
+    Contestant(JOB_OF_TWO, "s3rs: whole job, 2 connections", "ours"),
     Contestant("connectorx", "connectorx arrow", "peer", 1, ("connectorx",)),
     Contestant("connectorx-stream", "connectorx arrow_stream", "peer", 1, ("connectorx",)),
     Contestant("polars", "polars read_database_uri", "peer", 1, ("polars",)),

@@ -32,14 +32,14 @@ class Job:
     endpoint: Endpoint
     last_prefix: str = field(default="")
 
-    def run(self, table: str) -> Run:
-        """Sync a table from nothing."""
+    def run(self, table: str, connections: int = 1) -> Run:
+        """Sync a table from nothing, by so many connections."""
         number = next(_NUMBERS)
         self.last_prefix = f"run-{number}"
         room = self.servers.den.room(f"job-{number}")
         (room / "pipelines").mkdir()
         (room / "connections.yml").write_text(yaml.safe_dump(self._connections()))
-        (room / "pipelines" / "bench.yml").write_text(yaml.safe_dump(_pipeline(table)))
+        (room / "pipelines" / "bench.yml").write_text(yaml.safe_dump(_pipeline(table, connections)))
         command = [sys.executable, "-m", "s3rs_async", "sync", "-p", "bench", "--s3-only", "-q"]
         environment = {
             "S3RS_CONFIG": str(room),
@@ -61,8 +61,8 @@ class Job:
         }
 
 
-def _pipeline(table: str) -> dict[str, object]:
-    tables = {f"{DATABASE}.{table}": {"cdc_strategy": "full_sync"}}
+def _pipeline(table: str, connections: int) -> dict[str, object]:
+    tables = {f"{DATABASE}.{table}": {"cdc_strategy": "full_sync", "connections": connections}}
     return {"source": "bench", "target": "none", "tables": tables}
 
 

@@ -24,7 +24,7 @@ from s3rs_async.mysql.chunk import ReadPlan, choose
 from s3rs_async.mysql.connection import Source, open_source
 from s3rs_async.mysql.reader import read_pass
 from s3rs_async.mysql.schema import read_table
-from s3rs_async.parquet import ParquetFile
+from s3rs_async.parquet import Form, ParquetFile
 from s3rs_async.staging import FILE_BYTES, share
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class _Files:
     def write(self, group: list[pa.RecordBatch]) -> None:
         """One row group more."""
         if self._file is None:
-            self._file = ParquetFile(group[0].schema, {})
+            self._file = ParquetFile(group[0].schema, Form())
         self._file.write(group)
         self._file.take(1 << 20)
         if self._file.size >= FILE_BYTES:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from reading.contestants import JOB, Contestant
+from reading.contestants import JOB, JOB_OF_TWO, Contestant
 from reading.job import Job
 from reading.run import HERE, Run, last_line, run
 from reading.server import Servers, cpu_seconds
@@ -27,7 +27,8 @@ class Robin:
         self._table = table
         self._rows = rows
         self._contestants = {each.name: each for each in contestants}
-        self._job = Job(servers, servers.endpoint()) if JOB in self._contestants else None
+        jobs = {JOB, JOB_OF_TWO} & self._contestants.keys()
+        self._job = Job(servers, servers.endpoint()) if jobs else None
 
     def contestant(self, name: str) -> Contestant:
         """One of them."""
@@ -71,13 +72,15 @@ class Robin:
         return replace(
             found,
             server_cpu_seconds=after[0] - before[0],
-            endpoint_cpu_seconds=after[1] - before[1] if contestant.name == JOB else 0.0,
+            endpoint_cpu_seconds=after[1] - before[1]
+            if contestant.name in {JOB, JOB_OF_TWO}
+            else 0.0,
         )
 
     def _run(self, contestant: Contestant) -> Run:
-        if contestant.name == JOB:
+        if contestant.name in {JOB, JOB_OF_TWO}:
             assert self._job is not None
-            return self._job.run(self._table)
+            return self._job.run(self._table, 2 if contestant.name == JOB_OF_TWO else 1)
         limit = contestant.limit(self._rows)
         return child(self._servers, contestant.name, self._table, self._rows, limit)
 
@@ -98,4 +101,4 @@ def _show(number: int, contestant: Contestant, found: Run) -> None:
     said = found.failure or f"{found.seconds:.3f} s, CPU {found.cpu_seconds:.2f} s"
     rest = f"  ({found.note})" if found.note else ""
     turn = f"round {number}" if number else "warm-up"
-    print(f"{turn:<9}{contestant.label:<28}{said}{rest}", flush=True)
+    print(f"{turn:<9}{contestant.label:<32}{said}{rest}", flush=True)

@@ -18,7 +18,7 @@ from reading.run import Run
 RESULTS = Path(__file__).parents[1] / "results"
 _OWN = ("s3rs_async", "pyarrow", "numpy", "uvloop", "aiomysql", "aiobotocore")
 _HEAD = (
-    ("contestant", 26),
+    ("contestant", 31),
     ("rows", 11),
     ("T s", 8),
     ("krows/s", 9),
@@ -43,7 +43,7 @@ def table(figures: Mapping[str, Figure], row_bytes: float) -> str:
 
 def _line(each: Figure, figures: Mapping[str, Figure], row_bytes: float) -> str:
     if each.failure:
-        return f"{each.contestant.label:<26} did not come through: {each.failure}"
+        return f"{each.contestant.label:<31} did not come through: {each.failure}"
     run, floor = each.run, figures.get(_floor(each.contestant))
     share = "-" if floor is None else f"{each.rows_per_second / floor.rows_per_second:.0%}"
     cells = (
@@ -59,7 +59,7 @@ def _line(each: Figure, figures: Mapping[str, Figure], row_bytes: float) -> str:
         f"{run.process_seconds:.2f}",
     )
     widths = (width for _, width in _HEAD[1:])
-    return f"{each.contestant.label:<26}" + "".join(
+    return f"{each.contestant.label:<31}" + "".join(
         f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)
     )
 
