@@ -63,7 +63,7 @@ def _run(command: list[str], environment: Mapping[str, str], told: Reading, fold
     with said.open("wb") as out, errors.open("wb") as err:
         process = subprocess.Popen(
             launched,
-            env={**os.environ, **environment},
+            env={**_inherited(), **environment},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
@@ -81,6 +81,11 @@ def _run(command: list[str], environment: Mapping[str, str], told: Reading, fold
     if "refused" in answer:
         return Run(**figures, failure=str(answer["refused"]))
     return Run(**figures, **answer)  # type: ignore[arg-type]
+
+
+def _inherited() -> dict[str, str]:
+    """Our environment, but modules are compiled once, in the warm-up, and not by every run."""
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
