@@ -26,7 +26,7 @@ from .arrays import Bools, Bytes, Ints, arrow_type
 from .decode import Decoded, schema
 from .field import NOT_FIXED, Field, Form
 from .floats import rounded
-from .policy import Gathered, Kept, Refused, Ruling
+from .policy import Gathered, Kept, Ruling
 from .spelling import spelled
 from .types import Cast, Rule
 from .wire import Packets
@@ -84,11 +84,13 @@ class BinaryDecoder:
         arrays.check_inside(data, at)
         for index, column in enumerate(self._columns):
             read = _read(column, data, at, _null(data, bitmaps, index))
-            if isinstance(read.ruling, Refused):
-                raise self._refusal(read.ruling, column.rule, packets)
             gathered.take(column.rule, read.ruling)
             at = read.at
         arrays.check_ends(at, packets.starts, packets.end)
+        if gathered.refused is not None:
+            rule, refused = gathered.refused
+            rules = [each.rule for each in self._columns]
+            raise policy.refusal(refused, rule, rules, self.row(packets, refused.row))
         batch = pa.RecordBatch.from_arrays(gathered.arrays, schema=self.schema)
         return Decoded(batch, gathered.changed)
 
@@ -102,10 +104,6 @@ class BinaryDecoder:
         end = int(packets.starts[index + 1]) if index + 1 < packets.rows else packets.end
         row = packets.data.data[start:end]
         return spelled(row, [each.field for each in self._columns])
-
-    def _refusal(self, refused: Refused, rule: Rule, packets: Packets) -> DataError:
-        rules = [each.rule for each in self._columns]
-        return policy.refusal(refused, rule, rules, self.row(packets, refused.row))
 
 
 def bitmap_bytes(columns: int) -> int:

@@ -26,7 +26,7 @@ from ..model import Changes
 from . import arrays, moments, policy, wire
 from .arrays import Values, arrow_type
 from .field import Field
-from .policy import Gathered, Kept, Refused, Ruling
+from .policy import Gathered, Kept, Ruling
 from .types import Cast, Rule
 from .wire import Packets
 
@@ -66,13 +66,13 @@ class TextDecoder:
         for rule, field in self._columns:
             values = arrays.behind_lengths(packets.data, at)
             with arrays.fitting(rule):
-                ruling = _read(rule, field, values)
-            if isinstance(ruling, Refused):
-                rules = [rule for rule, _ in self._columns]
-                raise policy.refusal(ruling, rule, rules, self.row(packets, ruling.row))
-            gathered.take(rule, ruling)
+                gathered.take(rule, _read(rule, field, values))
             at = values.end
         arrays.check_ends(at, packets.starts, packets.end)
+        if gathered.refused is not None:
+            rule, refused = gathered.refused
+            rules = [rule for rule, _ in self._columns]
+            raise policy.refusal(refused, rule, rules, self.row(packets, refused.row))
         batch = pa.RecordBatch.from_arrays(gathered.arrays, schema=self.schema)
         return Decoded(batch, gathered.changed)
 

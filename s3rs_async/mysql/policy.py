@@ -52,17 +52,25 @@ Ruling = Kept | Refused
 
 @dataclass(slots=True)
 class Gathered:
-    """The columns of a batch so far."""
+    """The columns of a batch so far, and what was refused first.
+
+    A refusal waits until all columns are read: not before is it known that the rows are none that
+    were cut or made up, and can be told one by one.
+    """
 
     arrays: list[pa.Array] = field(default_factory=list)
     changed: Changes = field(default_factory=dict)
+    refused: tuple[Rule, Refused] | None = None
 
-    def take(self, rule: Rule, kept: Kept) -> None:
+    def take(self, rule: Rule, ruling: Ruling) -> None:
         """Add a column."""
-        self.arrays.append(kept.array)
-        if kept.flag is not None:
-            self.arrays.append(kept.flag)
-        for change, count in kept.changed.items():
+        if isinstance(ruling, Refused):
+            self.refused = self.refused or (rule, ruling)
+            return
+        self.arrays.append(ruling.array)
+        if ruling.flag is not None:
+            self.arrays.append(ruling.flag)
+        for change, count in ruling.changed.items():
             self.changed[change, rule.name] = count
 
 
