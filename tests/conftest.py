@@ -49,6 +49,7 @@ _ASKED_FOR = {"crash", "fault", "model", "protocol", "race", "simulation", "thor
 _SUITES = {
     "crash": "crash",
     "fault": "fault",
+    "fuzz": "fuzz",
     "model": "model",
     "race": "race",
     "simulation": "simulation",
@@ -60,6 +61,7 @@ _FIGURES = {
     "simulation": ("the simulation", "tests.simulation.figures"),
     "crash": ("the crash matrix", "tests.crash.figures"),
     "race": ("the race", "tests.race.figures"),
+    "fuzz": ("hostile bytes", "tests.fuzz.figures"),
     "mysql": ("types, and a real MySQL server", "tests.servers.figures"),
 }
 _PROTOCOL = {

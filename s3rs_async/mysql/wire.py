@@ -112,7 +112,7 @@ class Cutter:
         if len(data) - at < _HEADER:
             return
         length = int.from_bytes(data[at : at + 3], "little")
-        if data[at + 3] != self._sequence and not _is_shutdown(data, at):
+        if data[at + 3] != self._sequence and not (length and _may_be_shutdown(data, at)):
             raise UnavailableError(
                 "packets from the source are out of sequence",
                 where="mysql",
@@ -142,9 +142,9 @@ class Cutter:
         self._looked = len(self._data)
 
 
-def _is_shutdown(data: bytearray, at: int) -> bool:
+def _may_be_shutdown(data: bytearray, at: int) -> bool:
     """MySQL numbers the error that announces its shutdown 0, wherever it comes."""
-    return data[at + 3] == 0 and len(data) > at + _HEADER and data[at + _HEADER] == _ERR
+    return data[at + 3] == 0 and data[at + _HEADER : at + _HEADER + 1] in (b"", bytes([_ERR]))
 
 
 def _server_error(body: bytes) -> Exception:

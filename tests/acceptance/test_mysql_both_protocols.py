@@ -5,6 +5,7 @@ Every type that is read, with made-up rows, their extremes and what no calendar 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,7 @@ async def read(session: Session, plan: Any) -> tuple[Any, ...]:
     return (
         session.fields,
         pa.Table.from_batches([decoded.batch for decoded in found], decoder.schema),
-        [decoded.nulled for decoded in found],
+        sum((Counter(decoded.nulled) for decoded in found), Counter()),
         [decoder.last(row) for packets in pieces for row in each(packets)],
     )
 
