@@ -82,7 +82,7 @@ def _cut(data: bytes, step: int) -> tuple[list[bytes], str]:
         for at in range(0, len(data), step):
             cutter.feed(data[at : at + step])
             cutter.walk()
-            if cutter.ready:
+            while cutter.ready:
                 found += bodies(cutter.take())
     except Error as error:
         return found, type(error).__name__
