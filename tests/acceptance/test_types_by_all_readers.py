@@ -47,7 +47,7 @@ class Extent(NamedTuple):
 
 Synced = Callable[[], list[Path]]
 SHORT = Extent(60, 4, again=True)
-WHOLE = Extent(2000, 3, again=False)
+WHOLE = Extent(1000, 4, again=False)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def synced(server: MySQL, home: str, box: Box, forks: Commands, tmp_path: Path) 
     "extent",
     [
         pytest.param(SHORT, id="short"),
-        pytest.param(WHOLE, id="whole", marks=[pytest.mark.thorough, pytest.mark.timeout(900)]),
+        pytest.param(WHOLE, id="whole", marks=[pytest.mark.thorough, pytest.mark.timeout(3600)]),
     ],
 )
 async def test_every_type_is_the_same_to_all_readers(
