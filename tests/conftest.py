@@ -62,7 +62,7 @@ _FIGURES = {
     "crash": ("the crash matrix", "tests.crash.figures"),
     "race": ("the race", "tests.race.figures"),
     "fuzz": ("hostile bytes", "tests.fuzz.figures"),
-    "mysql": ("types, and a real MySQL server", "tests.servers.figures"),
+    "servers": ("types, and a real MySQL server", "tests.servers.figures"),
 }
 _PROTOCOL = {
     "test_claims.py",

@@ -53,7 +53,7 @@ def server(request: pytest.FixtureRequest) -> MySQL:
         return box.mysql
     found: MySQL | str = request.getfixturevalue("real_mysql")
     told = found if isinstance(found, str) else f"run against {_version(found)}"
-    request.node.user_properties.append((figures.MYSQL, told))
+    request.node.user_properties.append(figures.told(told))
     if not isinstance(found, str):
         return found
     asked_for = "mysql" in request.config.option.markexpr.replace("not mysql", "")

@@ -108,7 +108,7 @@ async def test_every_type_is_the_same_to_all_readers(
     _assert_same(seed, "pyarrow", names, ours, _by_pyarrow(files))
     _assert_same(seed, "duckdb", names, ours, _by_duckdb(files))
     told = f"{len(rows)} rows of {len(types)} types, {extent.examples} thought up, seed {seed}"
-    record_property(figures.TYPES, f"{family}: {told}, the same to all readers")
+    record_property(*figures.told(f"{family}: {told}, the same to all readers"))
 
 
 def _by(changes: Iterable[third.Change], rows: list[Row]) -> list[Row]:

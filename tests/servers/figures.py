@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MYSQL = "mysql"
-TYPES = "types"
+PROPERTY = "servers"
+
+
+def told(what: str) -> tuple[str, str]:
+    """A server met, or tables compared, as a property of a test."""
+    return PROPERTY, what
 
 
 def read(properties: Sequence[tuple[str, object]]) -> list[str]:
-    """Which server tests have met, and what they compared, among all properties of a run."""
-    met = Counter(str(value) for name, value in properties if name == MYSQL)
-    compared = [str(value) for name, value in properties if name == TYPES]
-    return [*compared, *(f"{count} tests: {what}" for what, count in met.most_common())]
+    """What was told among all properties of a run."""
+    return [str(value) for name, value in properties if name == PROPERTY]
 
 
 def report(found: Sequence[str]) -> str:
-    """One line each."""
-    return "\n".join(found)
+    """One line each, and by how many tests it was told."""
+    return "\n".join(f"{what} ({count} tests)" for what, count in Counter(found).most_common())
