@@ -32,7 +32,7 @@ BLIND, GUIDED = 90_000, 10_000
 MILLION = 1_000_000
 IS_LED = importlib.util.find_spec("atheris") is not None
 LED = 600_000 if IS_LED else 0
-OFTEN = {Target.FRAMING: 4, Target.ANSWERS: 3, Target.TEXT: 1, Target.BINARY: 1}
+OFTEN = {Target.FRAMING: 8, Target.ANSWERS: 6, Target.TEXT: 1, Target.BINARY: 1}
 """What costs little is tried more often where the bytes are changed blindly."""
 pytestmark = pytest.mark.timeout(900)  # some twenty seconds where a processor is free
 long = pytest.mark.thorough, pytest.mark.timeout(7200)
