@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     Row = tuple[Any, ...]
 
 _AT_ONCE = 50
+_WITHIN = 600.0
+pytestmark = pytest.mark.timeout(900)  # seconds where a processor is free
 
 
 class Extent(NamedTuple):
@@ -58,7 +60,8 @@ def synced(server: MySQL, home: str, box: Box, forks: Commands, tmp_path: Path) 
         login = {"user": server.user, "password": server.password, "tls": "off"}
         sources = {"mysql": {"host": server.host, "port": server.port, **login}}
         settings = {**box.environment, **config(box, tmp_path, sources=sources)}
-        forks.sync("-t", f"{home}.a", environment=settings)
+        call = forks.start("-t", f"{home}.a", environment=settings)
+        assert call.ended(_WITHIN) == 0, call.told[-3000:]
         place, files = Place(box, f"{home}.a"), []
         ledger.check(place)
         for folder, names in sorted(ledger.look(place).batches.items()):
