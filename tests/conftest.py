@@ -49,6 +49,7 @@ _ASKED_FOR = {"crash", "fault", "model", "protocol", "race", "simulation", "thor
 _SUITES = {
     "crash": "crash",
     "fault": "fault",
+    "fuzz": "fuzz",
     "model": "model",
     "race": "race",
     "simulation": "simulation",
@@ -60,6 +61,8 @@ _FIGURES = {
     "simulation": ("the simulation", "tests.simulation.figures"),
     "crash": ("the crash matrix", "tests.crash.figures"),
     "race": ("the race", "tests.race.figures"),
+    "fuzz": ("hostile bytes", "tests.fuzz.figures"),
+    "servers": ("types, and a real MySQL server", "tests.servers.figures"),
 }
 _PROTOCOL = {
     "test_claims.py",
@@ -163,13 +166,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WorkStealing
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """What suites have come to, where they ran: each has a module that reads what tests told."""
     ended = [each for some in terminalreporter.stats.values() for each in some]
-    calls = [each for each in ended if getattr(each, "when", None) == "call"]
-    told = [pair for each in calls for pair in each.user_properties]
+    last = [each for each in ended if getattr(each, "when", None) == "call" or _is_kept_back(each)]
+    told = [pair for each in last for pair in each.user_properties]
     for suite, (title, place) in _FIGURES.items():
         if suite in {name for name, _ in told}:
             figures = importlib.import_module(place)
             terminalreporter.section(title)
             terminalreporter.write_line(figures.report(figures.read(told)))
+
+
+def _is_kept_back(report: Any) -> bool:
+    return getattr(report, "when", None) == "setup" and not report.passed
 
 
 @pytest.fixture(autouse=True)

@@ -182,7 +182,7 @@ class Cutter:
         if len(data) - at < HEADER:
             return
         length = int.from_bytes(data[at : at + 3], "little")
-        if data[at + 3] != self._sequence and not _is_shutdown(data, at):
+        if data[at + 3] != self._sequence and not (length and _may_be_shutdown(data, at)):
             raise out_of_sequence(self._sequence, data[at + 3])
         if len(data) - at - HEADER < length:
             return
@@ -199,9 +199,9 @@ class Cutter:
         self._filled = self._looked = self._walked
 
 
-def _is_shutdown(data: memoryview, at: int) -> bool:
+def _may_be_shutdown(data: memoryview, at: int) -> bool:
     """MySQL numbers the error that announces its shutdown 0, wherever it comes."""
-    return data[at + 3] == 0 and len(data) > at + HEADER and data[at + HEADER] == _ERR
+    return data[at + 3] == 0 and data[at + HEADER : at + HEADER + 1] in (b"", bytes([_ERR]))
 
 
 def _server_error(body: bytes) -> Exception:
@@ -226,6 +226,8 @@ def cells(
             found.append(None)
             continue
         if length > _NULL:
+            if length not in _WIDTHS:
+                raise DataError("a value without a length", where="mysql")
             width = _WIDTHS[length]
             length = int.from_bytes(data[at : at + width], "little")
             at += width

@@ -23,7 +23,7 @@ import contextlib
 import os
 import re
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,7 @@ from . import template, tls
 from .process import Den, Process, Program, free_ports, program_path, servant
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from .process import Account
 
@@ -107,7 +107,7 @@ async def start(
     data = den.room(f"{name}/data", account)
     await _initialised(den, server, room, data)
     password = f"p{secrets.token_hex(16)}"  # never a number to a YAML reader
-    first = _private_file(
+    first = private_file(
         room / "first.sql",
         f"CREATE OR REPLACE USER s3rs@'%' IDENTIFIED BY '{password}';\n"
         "GRANT ALL PRIVILEGES ON *.* TO s3rs@'%' WITH GRANT OPTION;\n",
@@ -119,21 +119,18 @@ async def start(
         *(f"--tmpdir={room}", f"--pid-file={room}/pid", f"--init-file={first}", *secured),
         *(*zone, *flags),
     ]
-    process, port = await _started(den, name, command, environment)
+    program = Program(name, command, environment, account=account)
+    process, port = await listening(den, program)
     return MySQL(port, password, room / "socket", process, name, ca)
 
 
-async def _started(
-    den: Den, name: str, command: Sequence[str | Path], environment: Mapping[str, str]
-) -> tuple[Process, int]:
+async def listening(den: Den, program: Program) -> tuple[Process, int]:
     """Start it on a free port, and on another one when that was taken in between."""
     tries = _TRIES
     while True:
         tries -= 1
         (port,) = free_ports(1)
-        process = den.start(
-            Program(name, [*command, f"--port={port}"], environment, account=servant())
-        )
+        process = den.start(replace(program, command=[*program.command, f"--port={port}"]))
         try:
             await process.ready(READY)
         except UnavailableError:
@@ -150,7 +147,7 @@ async def _initialised(den: Den, server: Path, room: Path, data: Path) -> None:
     async def make() -> None:
         folders = (f"--datadir={data}", f"--tmpdir={room}")
         command: list[str | Path] = [server, *_MADE_WITH, "--bootstrap", *folders]
-        source = _private_file(room / "tables.sql", tables)
+        source = private_file(room / "tables.sql", tables)
         program = Program("mysql set-up", command, account=servant(), stdin=source)
         await den.start(program).done()
 
@@ -188,7 +185,7 @@ def _zone(timezone: str | None) -> tuple[list[str], dict[str, str]]:
     return [], {"TZ": timezone}
 
 
-def _private_file(path: Path, text: str) -> Path:
+def private_file(path: Path, text: str) -> Path:
     """A file for the server's eyes and ours; its folder keeps all others out."""
     path.write_text(text)
     path.chmod(0o644)

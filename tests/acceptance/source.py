@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -38,6 +39,16 @@ def application(
                 return cursor.fetchall()
 
         yield run
+
+
+@contextlib.contextmanager
+def own_database(mysql: Any) -> Iterator[str]:
+    """A database that is there as long as it is wanted."""
+    name = f"t_{secrets.token_hex(6)}"
+    with application(mysql) as run:
+        run(f"CREATE DATABASE {name}")
+        yield name
+        run(f"DROP DATABASE {name}")
 
 
 def configured(mysql: Any, **other: Any) -> SourceConfig:

@@ -20,14 +20,22 @@ from s3rs_async.mysql import connection
 from s3rs_async.mysql.connection import Source, open_source
 from s3rs_async.mysql.protocol import Protocol
 from s3rs_async.mysql.reader import read_pass
-from tests.acceptance.source import Run, plan_of
-from tests.acceptance.test_mysql_both_protocols import binary as binary  # noqa: PLC0414 - a fixture
-from tests.acceptance.test_mysql_both_protocols import text as text  # noqa: PLC0414 - a fixture
+from tests.acceptance.source import Run, configured, plan_of
 from tests.acceptance.test_mysql_faults import gone
 from tests.acceptance.test_mysql_read import KEYS
 
 if TYPE_CHECKING:
     from s3rs_async.sandbox import Box
+
+
+@pytest.fixture
+def text(box: Box, database: str) -> Source:
+    return Source(database, configured(box.mysql, protocol="text"))
+
+
+@pytest.fixture
+def binary(box: Box, database: str) -> Source:
+    return Source(database, configured(box.mysql, protocol="binary"))
 
 
 async def rows_and_ends(source: Source, plan: Any, limit: int, refuse: Any = None) -> Any:
