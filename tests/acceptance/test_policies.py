@@ -63,7 +63,7 @@ def test_each_policy_gives_what_it_says(cli: Cli, protocol: str) -> None:
     cli.mysql(
         ANY_DATE,
         f"CREATE TABLE a ({', '.join(COLUMNS)}) CHARSET=utf8mb4",
-        "INSERT INTO a (id, d, t, s, day, body, doc, line, to_hex(raw), yes, big, shape) VALUES"
+        "INSERT INTO a (id, d, t, s, day, body, doc, line, raw, yes, big, shape) VALUES"
         f" ({values}, 'short', '[1]', 'plain', x'00ff', 1, 4, ST_GeomFromText('POINT(1.5 -2)')),"
         f" ({zeros}, CONCAT('a', REPEAT('漢', 21845)), CONCAT('\"', REPEAT('x', {MOST}), '\"'),"
         "  'a\\0b\\0', x'', 0, 0, ST_GeomFromText('POINT(1.5 -2)', 4326)),"
@@ -85,7 +85,7 @@ def test_each_policy_gives_what_it_says(cli: Cli, protocol: str) -> None:
     assert second == (*zero, *cut, None, "ab", "", False, 0, PLACED, 0, 7)
     nothing = (None, None, None, None, None, None, 7)
     assert third == ("0001-01-01", None, None, dt.date(1, 1, 1), None, False, "null", *nothing)
-    cli.mysql("UPDATE a SET yes = 0, raw = x'01' WHERE id = 'a'")
+    cli.mysql("UPDATE a SET yes = 0, raw = x'01' WHERE yes = 1")
     synced(cli, {"a": ASKED}, protocol)
     again = cli.redshift(f"SELECT yes, to_hex(raw) FROM {cli.schema}.a ORDER BY id LIMIT 1")
     assert again == [(False, "01")]
@@ -121,7 +121,7 @@ def test_what_a_policy_forbids_is_told_by_its_key_before_anything_is_loaded(cli:
     told = {line["table"]: line["error"] for line in ended.logs if "error" in line}
     for name, (_, _, _, what) in FORBIDDEN.items():
         error = told[f"{cli.database}.{name}"]
-        assert error.startswith(what), error
+        assert what in error, error
         assert "column=v, " in error, error
         assert error.endswith("row=id=2 part=no)"), error
     held = [cli.redshift(f"SELECT count(*) FROM {cli.schema}.{name}") for name in cli.tables()]
