@@ -8,6 +8,7 @@ named.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -17,35 +18,41 @@ from .errors import DataError
 from .model import Column, TableName
 
 
+@dataclass(frozen=True, slots=True)
+class _Wrong:
+    """What is wrong with some rows of a column, and the setting that would let them pass."""
+
+    what: str
+    rows: pa.BooleanArray
+    setting: str = ""
+
+
 def check(
     batch: pa.RecordBatch, columns: Sequence[Column], table: TableName, key: Sequence[str]
 ) -> None:
     """Raise DataError for the first value that Redshift would refuse, its row named by its key."""
     for index, column in enumerate(columns):
-        array = batch.column(index)
-        if not column.nullable and array.null_count:
-            raise _refused(
-                "a NULL in a NOT NULL column", batch, pc.is_null(array), table, key, column
-            )
-        if column.octets is not None:
-            _check_text(batch, array, column, table, key)
+        wrong = _wrong(batch.column(index), column)
+        if wrong is not None:
+            raise _refused(wrong, batch, table, key, column)
 
 
-def _check_text(
-    batch: pa.RecordBatch,
-    array: pa.Array,
-    column: Column,
-    table: TableName,
-    key: Sequence[str],
-) -> None:
-    longest = pc.max(pc.binary_length(array)).as_py() or 0
-    if longest > (column.octets or 0):
-        wrong = pc.greater(pc.binary_length(array), column.octets)
-        what = f"a text of {longest} bytes, {column.octets} is the greatest"
-        raise _refused(what, batch, wrong, table, key, column)
-    if _has_nul(array):
-        wrong = pc.match_substring(array, "\0")
-        raise _refused("a NUL character in a text", batch, wrong, table, key, column)
+def _wrong(array: pa.Array, column: Column) -> _Wrong | None:
+    if not column.nullable and array.null_count:
+        return _Wrong("a NULL in a NOT NULL column", pc.is_null(array))
+    if column.octets is not None and (longest := _longest(array)) > column.octets:
+        kind = "text" if column.arrow == "string" else "value"
+        what = f"a {kind} of {longest} bytes, {column.octets} is the greatest"
+        rows = pc.greater(pc.binary_length(array), column.octets)
+        return _Wrong(what, rows, "long_text: truncate or null")
+    if column.arrow == "string" and _has_nul(array):
+        rows = pc.match_substring(array, "\0")
+        return _Wrong("a NUL character in a text", rows, "nul_bytes: strip")
+    return None
+
+
+def _longest(array: pa.Array) -> int:
+    return pc.max(pc.binary_length(array)).as_py() or 0
 
 
 def _has_nul(array: pa.Array) -> bool:
@@ -56,19 +63,15 @@ def _has_nul(array: pa.Array) -> bool:
 
 
 def _refused(
-    what: str,
-    batch: pa.RecordBatch,
-    wrong: pa.BooleanArray,
-    table: TableName,
-    key: Sequence[str],
-    column: Column,
+    wrong: _Wrong, batch: pa.RecordBatch, table: TableName, key: Sequence[str], column: Column
 ) -> DataError:
-    row = pc.index(wrong, value=True).as_py()
+    row = pc.index(wrong.rows, value=True).as_py()
     values = [f"{name}={batch.column(name)[row].as_py()}" for name in key]
+    allowing = f", or set {wrong.setting} for the column" if wrong.setting else ""
     return DataError(
-        what,
+        wrong.what,
         table=str(table),
         column=column.name,
         row=" ".join(values) or None,
-        hint="mend the value at the source: Redshift would refuse the whole load for it",
+        hint=f"Redshift would refuse the whole load for it: mend it at the source{allowing}",
     )

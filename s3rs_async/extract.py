@@ -232,7 +232,7 @@ class _Feed:
         await self._channel.release(size)
 
     def _note(self, end: ChunkEnd) -> None:
-        self._job.meter.count_nulled(end.nulled)
+        self._job.meter.count_changed(end.changed)
         self.chunk_rows += end.rows
         if end.moves_watermark:
             self.after, self.moves_watermark = end.after, True

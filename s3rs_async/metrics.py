@@ -13,8 +13,8 @@ from an error's text. By table goes what a person asks of one table: is it faili
 how many rows and bytes. What explains where time and work go in general (stages, bytes read, files,
 batches, durations) goes by pipeline, since 500 tables times five stages tell no more and are the
 larger half of a scrape. A healthy table has 12 series, so 500 are some 6 000; errors by kind,
-conflicts and nulled values appear once they happen. `watch` writes a table's counters as 0, so that
-the first increase counts as one, and `forget` drops all of a table that is configured no more.
+conflicts and changed values appear once they happen. `watch` writes a table's counters as 0, so
+that the first increase counts as one, and `forget` drops all of a table that is configured no more.
 
 A scrape of 500 tables takes a tenth of a second, so it belongs in a thread; writers stay on the
 loop, and what a scrape reads of a family is one copy.
@@ -43,6 +43,7 @@ from .errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
+from .model import Change
 from .report import Outcome, TableReport
 
 KINDS: Final = (ConfigError, DataError, UnavailableError, UnknownOutcomeError, ConflictError)
@@ -85,7 +86,9 @@ FAMILIES: Final = (
     Family("s3rs_rows_read_total", "Rows read from MySQL.", _TABLE),
     Family("s3rs_rows_loaded_total", "Rows loaded into the target.", _TABLE),
     Family("s3rs_bytes_stored_total", "Bytes of parquet written to S3.", _TABLE),
-    Family("s3rs_values_nulled_total", "Values that became NULL (zero dates).", _TABLE),
+    Family("s3rs_values_nulled_total", "Values that became NULL (zero dates, long texts).", _TABLE),
+    Family("s3rs_values_truncated_total", "Values that were cut at Redshift's limit.", _TABLE),
+    Family("s3rs_values_stripped_total", "Texts that lost their NUL characters.", _TABLE),
     Family("s3rs_bytes_read_total", "Bytes of rows read, as Arrow in memory.", _PIPELINE),
     Family("s3rs_files_total", "Parquet files written to S3.", _PIPELINE),
     Family("s3rs_batches_total", "Batches committed.", _PIPELINE),
@@ -146,8 +149,9 @@ class Metrics:
         add(meter.batches, "s3rs_batches_total", pipeline)
         for stage, spent in meter.seconds.items():
             add(spent, "s3rs_stage_seconds_total", pipeline, stage)
-        if meter.nulled:
-            add(sum(meter.nulled.values()), "s3rs_values_nulled_total", pipeline, table)
+        for change in Change:
+            if counts := meter.values(change):
+                add(sum(counts.values()), f"s3rs_values_{change}_total", pipeline, table)
 
     def _succeeded(self, pipeline: str, table: str) -> None:
         figures = self._figures

@@ -7,7 +7,7 @@ can say what a table is without loading what moves it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from .errors import ConfigError
@@ -37,6 +37,79 @@ class Mode(StrEnum):
     MERGE = "merge"
     REPLACE = "replace"
     REPLACE_WINDOW = "replace_window"
+
+
+class Dates(StrEnum):
+    """What becomes of a date that no calendar has; as text every date is the server's spelling."""
+
+    NULL = "null"
+    FAIL = "fail"
+    TEXT = "text"
+
+
+class LongText(StrEnum):
+    """What becomes of a text with more bytes than Redshift takes."""
+
+    FAIL = "fail"
+    TRUNCATE = "truncate"
+    NULL = "null"
+
+
+class NulBytes(StrEnum):
+    """What becomes of a text that has NUL characters."""
+
+    FAIL = "fail"
+    STRIP = "strip"
+
+
+class Binary(StrEnum):
+    """How bytes are kept."""
+
+    HEX = "hex"
+    VARBYTE = "varbyte"
+
+
+class TinyInt1(StrEnum):
+    """What a TINYINT(1) is."""
+
+    SMALLINT = "smallint"
+    BOOL = "bool"
+
+
+class BigintUnsigned(StrEnum):
+    """What a BIGINT UNSIGNED is."""
+
+    DECIMAL = "decimal"
+    BIGINT = "bigint"
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """What is asked of values that Redshift has no equal for."""
+
+    dates: Dates = Dates.NULL
+    long_text: LongText = LongText.FAIL
+    nul_bytes: NulBytes = NulBytes.FAIL
+    binary: Binary = Binary.HEX
+    tinyint1: TinyInt1 = TinyInt1.SMALLINT
+    bigint_unsigned: BigintUnsigned = BigintUnsigned.DECIMAL
+
+    def unchanging(self) -> Policies:
+        """The same for values that rows are known by, none of which may become another."""
+        dates = Dates.FAIL if self.dates is Dates.NULL else self.dates
+        return replace(self, dates=dates, long_text=LongText.FAIL, nul_bytes=NulBytes.FAIL)
+
+
+class Change(StrEnum):
+    """What a policy did to a value."""
+
+    NULLED = "nulled"
+    TRUNCATED = "truncated"
+    STRIPPED = "stripped"
+
+
+Changes = dict[tuple[Change, str], int]
+"""How many values were changed in which way, by column."""
 
 
 class Proof(StrEnum):
@@ -84,7 +157,8 @@ class TableSpec:
     that rows are merged by, `id` the column that breaks ties of the cursor, or is the cursor of
     `id_only`. `where` is a condition of MySQL's, `lookback` are seconds that are read again below
     the position, `cursor_time_zone` overrides the source's; at most `connections` read the
-    table at once. `compression` is that of its files, zstd or snappy.
+    table at once. `compression` is that of its files, zstd or snappy. `policies` are those of all
+    its columns, `columns` those of some, by name.
     """
 
     table: TableName
@@ -101,6 +175,8 @@ class TableSpec:
     keys: TableKeys = TableKeys()
     connections: int = 1
     compression: str = "zstd"
+    policies: Policies = Policies()
+    columns: tuple[tuple[str, Policies], ...] = ()
 
     def lands_in(self, schema: str | None) -> TableName:
         """The one rule of where rows go; `schema` is where the target sends all, None: nowhere."""
@@ -112,7 +188,8 @@ class TableSpec:
 class Column:
     """One column of the canonical schema, the same for files, DDL, COPY and checks.
 
-    `octets` is the greatest number of UTF-8 bytes a text value can have, None for other types.
+    `octets` is the greatest number of bytes a text (in UTF-8) or binary value can have, None for
+    other types.
     `redshift` is empty until the target's type map has spoken.
     """
 

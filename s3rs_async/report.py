@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from . import clock
 from .errors import Error, ExitCode, exit_code
+from .model import Change, Changes
 
 
 class Outcome(StrEnum):
@@ -37,7 +38,7 @@ class Meter:
     expected_rows: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     under_way: dict[str, float] = field(default_factory=dict)
-    nulled: dict[str, int] = field(default_factory=dict)
+    changed: Changes = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @contextmanager
@@ -61,10 +62,14 @@ class Meter:
         under_way = clock.seconds() - started if started is not None else 0.0
         return self.seconds.get(stage, 0.0) + under_way
 
-    def count_nulled(self, nulled: dict[str, int]) -> None:
-        """Add values that could not be kept as they were (zero dates), by column."""
-        for column, count in nulled.items():
-            self.nulled[column] = self.nulled.get(column, 0) + count
+    def count_changed(self, changed: Changes) -> None:
+        """Add values that a policy did not leave as they were, by column."""
+        for each, count in changed.items():
+            self.changed[each] = self.changed.get(each, 0) + count
+
+    def values(self, change: Change) -> dict[str, int]:
+        """How many values were changed in one way, by column."""
+        return {name: count for (way, name), count in self.changed.items() if way is change}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,7 @@ class TableReport:
             "bytes_stored": meter.bytes_stored,
             "duration_seconds": round(self.seconds, 3),
             "seconds_by_stage": {k: round(v, 3) for k, v in meter.seconds.items()},
-            "values_nulled": meter.nulled,
+            **{f"values_{change}": meter.values(change) for change in Change},
             "notes": meter.notes,
         }
         if self.error is None:

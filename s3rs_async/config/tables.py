@@ -14,7 +14,8 @@ from typing import Literal
 from pydantic import Field
 
 from ..document import Document, Fault, Loc, Plain
-from ..model import CursorFormat, Mode, Strategy, TableKeys, TableName, TableSpec
+from ..model import CursorFormat, Mode, Policies, Strategy, TableKeys, TableName, TableSpec
+from .policies import PolicySettings, policies
 from .strict import Strict, dotted, faults, parse
 from .values import (
     Columns,
@@ -34,7 +35,9 @@ _FORMATS = {
     "unix": CursorFormat.UNIX,
     "unix_ms": CursorFormat.UNIX_MS,
 }
-_TABLES_OWN = dict.fromkeys(("target_name", "keys"), "this is a table's own: write it there")
+_TABLES_OWN = dict.fromkeys(
+    ("target_name", "keys", "columns"), "this is a table's own: write it there"
+)
 _USELESS: Mapping[str, frozenset[Strategy]] = {
     "cdc_timestamp_column": frozenset({Strategy.ID_ONLY, Strategy.FULL_SYNC}),
     "timestamp_format": frozenset({Strategy.ID_ONLY, Strategy.FULL_SYNC}),
@@ -62,7 +65,7 @@ class Tables:
     notices: list[Fault] = field(default_factory=list)
 
 
-class Settings(Strict):
+class Settings(PolicySettings):
     """What may be written for several tables at once."""
 
     every: Interval | None = None
@@ -91,6 +94,7 @@ class TableSettings(Settings):
 
     target_name: TargetName | None = None
     keys: KeySettings | None = None
+    columns: dict[Text, PolicySettings] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +224,7 @@ def _contradictions(asked: TableSettings) -> Iterator[tuple[str, str, str, str]]
 
 
 def _spec(table: TableName, asked: TableSettings) -> TableSpec:
-    keys = asked.keys or KeySettings()
+    keys, common = asked.keys or KeySettings(), policies(Policies(), asked)
     return TableSpec(
         table=table,
         target=asked.target_name,
@@ -236,4 +240,6 @@ def _spec(table: TableName, asked: TableSettings) -> TableSpec:
         keys=TableKeys(keys.distkey, keys.sortkey or ()),
         connections=asked.connections or 1,
         compression=asked.compression or "zstd",
+        policies=common,
+        columns=tuple((name, policies(common, own)) for name, own in (asked.columns or {}).items()),
     )

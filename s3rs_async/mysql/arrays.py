@@ -147,14 +147,15 @@ def _any(flags: Bools | None) -> bool:
 
 
 def shown(rule: Rule, values: Values) -> pa.Array:
-    """The array of values that are texts, or bytes to be shown as hex."""
+    """The array of values that are texts, or bytes, which only a column of bytes shows as such."""
     match rule.cast:
         case Cast.HEX:
-            return hexed(values)
+            raw = together(values)
+            return raw if rule.arrow == "binary" else hexed(raw, values.null)
         case Cast.TEXT:
             return _text(values)
         case _:
-            return cast(_bytes(values).view(pa.string()), arrow_type(rule.arrow))
+            return cast(together(values).view(pa.string()), arrow_type(rule.arrow))
 
 
 def cast(array: pa.Array, to: pa.DataType) -> pa.Array:
@@ -166,29 +167,28 @@ def cast(array: pa.Array, to: pa.DataType) -> pa.Array:
     return pc.cast(array, to)
 
 
-def hexed(values: Values) -> pa.Array:
+def hexed(raw: pa.Array, null: Bools | None) -> pa.Array:
     """Bytes as hex digits."""
-    raw = _bytes(values)
     _, offsets, data = raw.buffers()
     digits = binascii.hexlify(data) if data is not None else b""
     ends = np.frombuffer(offsets, np.int32, len(raw) + 1) * 2
     return pa.Array.from_buffers(
         pa.string(),
         len(raw),
-        [valid(values.null), pa.py_buffer(ends), pa.py_buffer(digits)],
+        [valid(null), pa.py_buffer(ends), pa.py_buffer(digits)],
     )
 
 
 def _text(values: Values) -> pa.Array:
     """As UTF-8, checked: a damaged value is found here, not by the target."""
-    raw = _bytes(values)
+    raw = together(values)
     _, _, data = raw.buffers()
     if data is None or not data.size or int(np.frombuffer(data, np.uint8).max()) < _ASCII_END:
         return raw.view(pa.string())
     return pc.cast(raw, pa.string())
 
 
-def _bytes(values: Values) -> pa.Array:
+def together(values: Values) -> pa.Array:
     """The values alone, one behind the other."""
     rows = len(values.start)
     offsets = np.empty(2 * rows + 1, np.int32)
@@ -204,18 +204,6 @@ def _bytes(values: Values) -> pa.Array:
         return taken
     _, ends, data = taken.buffers()
     return pa.Array.from_buffers(pa.binary(), rows, [valid(values.null), ends, data])
-
-
-def moments(
-    rule: Rule, found: npt.NDArray[np.generic], bad: Bools, null: Bools | None
-) -> tuple[pa.Array, int]:
-    """The array of dates or moments, the impossible ones NULL, and how many those are."""
-    if null is not None:
-        bad = bad & ~null
-    impossible = int(np.count_nonzero(bad))
-    if impossible:
-        null = bad if null is None else bad | null
-    return fixed(arrow_type(rule.arrow), found, null), impossible
 
 
 def flags(found: Bools, null: Bools | None) -> pa.Array:
@@ -253,6 +241,7 @@ _TYPES = {
     "double": pa.float64(),
     "bool": pa.bool_(),
     "string": pa.string(),
+    "binary": pa.binary(),
     "date32[day]": pa.date32(),
     "timestamp[us]": pa.timestamp("us"),
 }

@@ -21,11 +21,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..errors import DataError
-from . import arrays, moments
+from . import arrays, moments, policy
 from .arrays import Bools, Bytes, Ints, arrow_type
 from .decode import Decoded, schema
 from .field import NOT_FIXED, Field, Form
 from .floats import rounded
+from .policy import Gathered, Kept, Refused, Ruling
 from .spelling import spelled
 from .types import Cast, Rule
 from .wire import Packets
@@ -35,12 +36,12 @@ _RESERVED = 2  # bits of the bitmap in front of the first column's
 _LONG_DECIMAL = pa.decimal128(20, 0)
 
 _CASTS = {
-    Form.WHOLE: {Cast.PLAIN, Cast.FLAG},
+    Form.WHOLE: {Cast.PLAIN, Cast.FLAG, Cast.LONG},
     Form.REAL: {Cast.PLAIN},
     Form.DATE: {Cast.DATE},
     Form.MOMENT: {Cast.MOMENT},
     Form.SPAN: {Cast.SPAN},
-    Form.BYTES: {Cast.PLAIN, Cast.TEXT, Cast.HEX},
+    Form.BYTES: {Cast.PLAIN, Cast.TEXT, Cast.HEX, Cast.LONG},
     Form.RAW: {Cast.HEX},
     Form.NOTHING: set(Cast),
 }
@@ -57,10 +58,9 @@ class _Column:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A column read: its array, how many impossible dates it had, where the cursors stand now."""
+    """A column read, and where the cursors stand now."""
 
-    array: pa.Array
-    impossible: int
+    ruling: Ruling
     at: Ints
 
 
@@ -79,24 +79,33 @@ class BinaryDecoder:
         data, bitmaps = packets.data, packets.starts + (_HEADER + 1)
         if data.take(bitmaps - 1).any():
             raise arrays.misread()
-        found: list[pa.Array] = []
-        nulled: dict[str, int] = {}
+        gathered = Gathered()
         at = bitmaps + self._bitmap
         arrays.check_inside(data, at)
         for index, column in enumerate(self._columns):
             read = _read(column, data, at, _null(data, bitmaps, index))
-            found.append(read.array)
-            if read.impossible:
-                nulled[column.rule.name] = read.impossible
+            if isinstance(read.ruling, Refused):
+                raise self._refusal(read.ruling, column.rule, packets)
+            gathered.take(column.rule, read.ruling)
             at = read.at
         arrays.check_ends(at, packets.starts, packets.end)
-        return Decoded(pa.RecordBatch.from_arrays(found, schema=self.schema), nulled)
+        batch = pa.RecordBatch.from_arrays(gathered.arrays, schema=self.schema)
+        return Decoded(batch, gathered.changed)
 
     def last(self, packets: Packets) -> list[bytes | None]:
         """The values of the last row as the text protocol would have sent them."""
-        start = int(packets.starts[-1]) + _HEADER
-        row = packets.data[start : packets.end].tobytes()
+        return self.row(packets, packets.rows - 1)
+
+    def row(self, packets: Packets, index: int) -> list[bytes | None]:
+        """The values of a row as the text protocol would have sent them."""
+        start = int(packets.starts[index]) + _HEADER
+        end = int(packets.starts[index + 1]) if index + 1 < packets.rows else packets.end
+        row = packets.data[start:end].tobytes()
         return spelled(row, [each.field for each in self._columns])
+
+    def _refusal(self, refused: Refused, rule: Rule, packets: Packets) -> DataError:
+        rules = [each.rule for each in self._columns]
+        return policy.refusal(refused, rule, rules, self.row(packets, refused.row))
 
 
 def bitmap_bytes(columns: int) -> int:
@@ -134,11 +143,11 @@ def _read(column: _Column, data: Bytes, at: Ints, null: Bools | None) -> _Read:
                 return _times(column, data, at, null)
             case Form.BYTES | Form.RAW:
                 values = arrays.behind_known_lengths(data, at, null)
-                return _Read(arrays.shown(column.rule, values), 0, values.end)
+                return _Read(policy.shown(column.rule, values), values.end)
             case Form.NOTHING:
                 if len(at) and (null is None or not null.all()):
                     raise arrays.misread()
-                return _Read(pa.nulls(len(at), column.arrow), 0, at)
+                return _Read(_nothing(column, len(at)), at)
 
 
 def _numbers(column: _Column, data: Bytes, at: Ints, null: Bools | None) -> _Read:
@@ -150,18 +159,19 @@ def _numbers(column: _Column, data: Bytes, at: Ints, null: Bools | None) -> _Rea
     after = at + (field.width if null is None else field.width * ~null)
     if field.form is Form.REAL and field.decimals < NOT_FIXED:
         found = rounded(found.astype(np.float64), field.decimals, null)
-    if column.rule.cast is Cast.FLAG:
-        return _Read(_flags(column.rule, found, null), 0, after)
-    return _Read(_number_array(column.arrow, found, null), 0, after)
+    match column.rule.cast:
+        case Cast.FLAG:
+            return _Read(policy.flags(found, null), after)
+        case Cast.LONG if found.dtype == np.uint64:
+            return _Read(policy.longs(found, null), after)
+        case _:
+            return _Read(Kept(_number_array(column.arrow, found, null)), after)
 
 
-def _flags(rule: Rule, found: npt.NDArray[np.generic], null: Bools | None) -> pa.Array:
-    strange = (found != 0) & (found != 1)
-    if null is not None:
-        strange &= ~null
-    if strange.any():
-        raise arrays.unfit(rule)
-    return arrays.flags(found != 0, null)
+def _nothing(column: _Column, rows: int) -> Kept:
+    """What is always NULL, and was never cut."""
+    cut = None if column.rule.flag is None else arrays.flags(np.zeros(rows, np.bool_), None)
+    return Kept(pa.nulls(rows, column.arrow), flag=cut)
 
 
 def _number_array(to: pa.DataType, found: npt.NDArray[np.generic], null: Bools | None) -> pa.Array:
@@ -192,11 +202,10 @@ def _times(column: _Column, data: Bytes, at: Ints, null: Bools | None) -> _Read:
         micros = moments.packed_spans(data, values.start, length)
         if micros is None:
             raise arrays.unfit(rule)
-        return _Read(arrays.fixed(pa.int64(), micros, null), 0, values.end)
+        return _Read(Kept(arrays.fixed(pa.int64(), micros, null)), values.end)
     packed = moments.packed_dates if rule.cast is Cast.DATE else moments.packed_stamps
     found = packed(data, values.start, length)
     if found is None:
         raise arrays.unfit(rule)
     numbers, bad = found
-    array, impossible = arrays.moments(rule, numbers, bad, null)
-    return _Read(array, impossible, values.end)
+    return _Read(policy.dates(rule, numbers, bad, null), values.end)

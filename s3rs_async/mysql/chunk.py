@@ -22,11 +22,12 @@ from .types import Literal, Rule
 class ReadPlan:
     """A choice made.
 
-    `key` are the columns that rows are known by at the target. `rules` are in the order of
-    `schema.columns`. `order` are the rules rows are sorted by: the cursor, then what breaks its
-    ties; `id_only`'s one column; the unique key alone for a whole table; nothing without one.
-    `growing` says that rows are known, and ties broken, by one number which the server hands out
-    in ascending order. `where` is the condition that rows must meet.
+    `key` are the columns that rows are known by at the target. `rules` are in the order of the
+    table's columns; `schema` has more where a rule gives two. `order` are the rules rows are sorted
+    by: the cursor, then what breaks its ties; `id_only`'s one column; the unique key alone for a
+    whole table; nothing without one. `growing` says that rows are known, and ties broken, by one
+    number which the server hands out in ascending order. `where` is the condition that rows must
+    meet.
     """
 
     schema: TableSchema
@@ -82,14 +83,14 @@ def choose(table: SourceTable, spec: TableSpec) -> ReadPlan:
         key = order
     mode = wishes.mode(table, spec, chosen, key)
     wishes.check_lookback(table, spec, chosen, mode)
-    by_name = {column.name: types.rule(table.name, column) for column in table.columns}
+    by_name = _rules(table, spec, key, mode)
     rules = tuple(by_name.values())
     ties = tuple(name for name in order if cursor is None or name != cursor.name)
     growing = ties == key and len(key) == 1 and _grows(table.column(key[0]), by_name[key[0]])
     if cursor is not None:
         wishes.check_nulls(table, cursor, mode, growing=growing)
     plan = ReadPlan(
-        schema=TableSchema(table.name, tuple(rule.column for rule in rules), key),
+        schema=TableSchema(table.name, tuple(c for rule in rules for c in rule.columns), key),
         strategy=chosen,
         mode=mode,
         spec=spec,
@@ -116,6 +117,19 @@ def _order(
     if chosen is Strategy.ID_ONLY:
         return (wishes.id_column(table, spec).name,)
     return table.keys[0] if table.keys else ()
+
+
+def _rules(
+    table: SourceTable, spec: TableSpec, key: tuple[str, ...], mode: Mode
+) -> dict[str, Rule]:
+    """Each column's rule by its name, in the table's order; what rows are merged by is kept."""
+    own = {table.column(name, wishes.COLUMNS).name: policies for name, policies in spec.columns}
+    rules = {}
+    for column in table.columns:
+        known_by, policies = column.name in key, own.get(column.name, spec.policies)
+        asked = policies.unchanging() if known_by and mode is Mode.MERGE else policies
+        rules[column.name] = types.rule(table.name, column, asked, key=known_by)
+    return rules
 
 
 def _grows(column: SourceColumn, rule: Rule) -> bool:

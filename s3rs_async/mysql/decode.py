@@ -6,8 +6,9 @@ the last column each must stand at the start of the next packet: a free proof th
 misread. Dates and times are computed from their digits, as many as the server says that the column
 of the result has, which in a view may be fewer than it is described with; all else is `arrays`'.
 
-A date that no calendar has (all zero, a zero month, 31 February) becomes NULL and is counted. Any
-other value that its type cannot hold is an error: nothing is rounded, wrapped or cut.
+What its column has no equal for (a date that no calendar has, a text that is too long) becomes what
+its policy says (`policy`), and is counted. Any other value that its type cannot hold is an error:
+nothing is rounded, wrapped or cut.
 
 `binary` does the same for the other protocol, into the same schema. CPU work only: it belongs on a
 thread, where numpy and Arrow mostly leave the interpreter to others.
@@ -18,29 +19,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
-from . import arrays, moments, wire
+from ..model import Changes
+from . import arrays, moments, policy, wire
 from .arrays import Values, arrow_type
 from .field import Field
+from .policy import Gathered, Kept, Refused, Ruling
 from .types import Cast, Rule
 from .wire import Packets
 
 _HEADER = 4
-_ONE = ord("1")
+_ZERO, _STRANGE = ord("0"), np.uint8(255)
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A record batch, and per column how many impossible dates became NULL (none: not named)."""
+    """A record batch, and how many of its values a policy has changed."""
 
     batch: pa.RecordBatch
-    nulled: dict[str, int]
+    changed: Changes
 
 
 def schema(rules: Sequence[Rule]) -> pa.Schema:
     """The Arrow schema that rules give."""
-    return pa.schema([pa.field(rule.name, arrow_type(rule.arrow), rule.nullable) for rule in rules])
+    columns = [column for rule in rules for column in rule.columns]
+    return pa.schema(
+        [pa.field(column.name, arrow_type(column.arrow), column.nullable) for column in columns]
+    )
 
 
 class TextDecoder:
@@ -54,44 +61,52 @@ class TextDecoder:
 
     def decode(self, packets: Packets) -> Decoded:
         """All rows of the packets; DataError naming the column that cannot be read."""
-        found: list[pa.Array] = []
-        nulled: dict[str, int] = {}
+        gathered = Gathered()
         at = packets.starts + _HEADER
         for rule, field in self._columns:
             values = arrays.behind_lengths(packets.data, at)
             with arrays.fitting(rule):
-                array, impossible = _array(rule, field, values)
-            found.append(array)
-            if impossible:
-                nulled[rule.name] = impossible
+                ruling = _read(rule, field, values)
+            if isinstance(ruling, Refused):
+                rules = [rule for rule, _ in self._columns]
+                raise policy.refusal(ruling, rule, rules, self.row(packets, ruling.row))
+            gathered.take(rule, ruling)
             at = values.end
         arrays.check_ends(at, packets.starts, packets.end)
-        return Decoded(pa.RecordBatch.from_arrays(found, schema=self.schema), nulled)
+        batch = pa.RecordBatch.from_arrays(gathered.arrays, schema=self.schema)
+        return Decoded(batch, gathered.changed)
 
     def last(self, packets: Packets) -> list[bytes | None]:
         """The values of the last row as they were sent."""
-        start = int(packets.starts[-1])
-        return wire.cells(packets.data[start : packets.end].tobytes(), 0, packets.end - start)
+        return self.row(packets, packets.rows - 1)
+
+    def row(self, packets: Packets, index: int) -> list[bytes | None]:
+        """The values of a row as they were sent."""
+        start = int(packets.starts[index])
+        end = int(packets.starts[index + 1]) if index + 1 < packets.rows else packets.end
+        return wire.cells(packets.data[start:end].tobytes(), 0, end - start)
 
 
-def _array(rule: Rule, field: Field, values: Values) -> tuple[pa.Array, int]:
+def _read(rule: Rule, field: Field, values: Values) -> Ruling:
     match rule.cast:
         case Cast.DATE:
             _check_width(rule, values, moments.DATE_WIDTH)
             days, bad = moments.dates(values.data, values.start)
-            return arrays.moments(rule, days, bad, values.null)
+            return policy.dates(rule, days, bad, values.null)
         case Cast.MOMENT:
             _check_width(rule, values, moments.stamp_width(field.fraction))
             micros, bad = moments.stamps(values.data, values.start, field.fraction)
-            return arrays.moments(rule, micros, bad, values.null)
+            return policy.dates(rule, micros, bad, values.null)
         case Cast.SPAN:
             _check_width(rule, values, *moments.span_widths(field.fraction))
             micros = moments.spans(values.data, values.start, values.end, field.fraction)
-            return arrays.fixed(pa.int64(), micros, values.null), 0
+            return Kept(arrays.fixed(pa.int64(), micros, values.null))
         case Cast.FLAG:
-            return arrays.flags(values.data.take(values.end - 1) == _ONE, values.null), 0
-        case Cast.HEX | Cast.TEXT | Cast.PLAIN:
-            return arrays.shown(rule, values), 0
+            one = values.end - values.start == 1
+            digits = values.data.take(values.start) - np.uint8(_ZERO)
+            return policy.flags(np.where(one, digits, _STRANGE), values.null)
+        case Cast.HEX | Cast.TEXT | Cast.PLAIN | Cast.LONG:
+            return policy.shown(rule, values)
 
 
 def _check_width(rule: Rule, values: Values, least: int, most: int | None = None) -> None:

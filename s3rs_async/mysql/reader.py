@@ -141,5 +141,5 @@ class _Reader:
 
 def _taken(walk: Walk, piece: Piece) -> pa.RecordBatch:
     batch = piece.decoded.batch
-    walk.took(batch.num_rows, piece.last, piece.decoded.nulled)
+    walk.took(batch.num_rows, piece.last, piece.decoded.changed)
     return batch

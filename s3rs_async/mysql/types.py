@@ -6,20 +6,41 @@ values is written as a literal. A type without a rule is refused by name, never 
 
 No rule loses a value. TINYINT(1) stays a number, since it can hold 5. FLOAT is selected as a
 double, because the server prints six of its digits. What Arrow's decimal cannot hold stays text.
-Zero and impossible dates become NULL and are counted, so columns of dates are always nullable.
+
+Where Redshift has no equal for a value (an impossible date, a text that is too long), the policies
+decide, which change the column's type with it: NULL makes it nullable, text makes it VARCHAR, and
+what may be cut gets a column beside it that says whether it was (`flag`). A policy that a column's
+type has no use for is nothing to it, so one may stand for all columns.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum, auto
 
 from ..errors import DataError
-from ..model import Column, TableName
+from ..model import (
+    BigintUnsigned,
+    Binary,
+    Column,
+    Dates,
+    LongText,
+    NulBytes,
+    Policies,
+    TableName,
+    TinyInt1,
+)
 from .table import SourceColumn
 
 REDSHIFT_OCTETS = 65535
+VARBYTE_OCTETS = 4_000_000  # a VARBYTE may have 16 MiB, but a row that is loaded no more than 4 MB
+FLAG_SUFFIX = "__truncated"
 _ARROW_DIGITS = 38
+_SENT_AS_STORED = frozenset({"ascii", "utf8", "utf8mb3", "utf8mb4"})
+_ENDLESS = 1 << 32
+_PLAIN = Policies()
+_POINT_OCTETS = 25  # byte order, type, SRID, two doubles
 _OCTETS_PER_CHARACTER = {"ascii": 1, "utf8": 3, "utf8mb3": 3, "ucs2": 3}
 
 
@@ -29,7 +50,8 @@ class Cast(StrEnum):
     PLAIN = auto()  # the text is what Arrow's own cast reads
     FLAG = auto()  # '0' or '1'
     TEXT = auto()  # UTF-8
-    HEX = auto()  # raw bytes, shown as hex digits
+    HEX = auto()  # raw bytes; shown as hex digits but in a column of bytes
+    LONG = auto()  # whole numbers without a sign, into one that has it
     DATE = auto()
     MOMENT = auto()  # date and time of day
     SPAN = auto()  # TIME: a signed span of up to 838 hours
@@ -49,7 +71,8 @@ class Rule:
     """How one column is read; `select` and `order` take the quoted column name at `{}`.
 
     `order` is the expression by which rows are sorted and compared when the column is part of a
-    key. `fraction` is the number of digits behind the second of a moment or span.
+    key. `fraction` is the number of digits behind the second of a moment or span. `long` says that
+    a value may have more than `octets` bytes, `key` that rows are known by it.
     """
 
     name: str
@@ -62,11 +85,34 @@ class Rule:
     order: str = "{}"
     fraction: int = 0
     source_type: str = ""
+    table: str = ""
+    key: bool = False
+    long: bool = False
+    geometry: bool = False
+    policies: Policies = _PLAIN
 
     @property
-    def column(self) -> Column:
-        """The column of the canonical schema."""
-        return Column(self.name, self.source_type, self.arrow, self.nullable, self.octets)
+    def columns(self) -> tuple[Column, ...]:
+        """The column of the canonical schema, and behind it the one that says what was cut."""
+        own = Column(self.name, self.source_type, self.arrow, self.nullable, self.octets)
+        if self.flag is None:
+            return (own,)
+        return own, Column(self.flag, "boolean", "bool", nullable=False)
+
+    @property
+    def flag(self) -> str | None:
+        """The name of the column that says which values were cut, where any may be."""
+        return self.name + FLAG_SUFFIX if self.long_text is LongText.TRUNCATE else None
+
+    @property
+    def long_text(self) -> LongText:
+        """What becomes of a value that is too long; there may be one."""
+        return self.policies.long_text if self.long else LongText.FAIL
+
+    @property
+    def strips(self) -> bool:
+        """Whether NUL characters are taken out."""
+        return self.cast is Cast.TEXT and self.policies.nul_bytes is NulBytes.STRIP
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +134,13 @@ _CHOICE = _Shape(
     order="CAST({} AS CHAR) COLLATE utf8mb4_bin",
 )
 _BINARY = _Shape("string", Cast.HEX, Literal.BINARY)
+_VARBYTE = _Shape("binary", Cast.HEX, Literal.BINARY)
+_GEOMETRY = _Shape("string", Cast.HEX, Literal.BINARY, octets=_ENDLESS)
 _DOUBLE = _Shape("double")
 _UNSIGNED_LONG = _Shape("decimal128(20, 0)")
+_LONG = _Shape("int64", Cast.LONG)
+_TRUTH = _Shape("bool", Cast.FLAG)
+_DATE_DIGITS, _MOMENT_DIGITS = 10, 19
 
 
 def _named(octets: int) -> _Shape:
@@ -115,7 +166,7 @@ _SHAPES = {
     "text": _TEXT,
     "mediumtext": _TEXT,
     "longtext": _TEXT,
-    "json": _named(REDSHIFT_OCTETS),
+    "json": _named(_ENDLESS),
     "enum": _CHOICE,
     "set": _CHOICE,
     "uuid": _named(36),
@@ -127,7 +178,20 @@ _SHAPES = {
     "blob": _BINARY,
     "mediumblob": _BINARY,
     "longblob": _BINARY,
+    "vector": _BINARY,
+    "geometry": _GEOMETRY,
+    "point": _Shape("string", Cast.HEX, Literal.BINARY, octets=2 * _POINT_OCTETS),
+    "linestring": _GEOMETRY,
+    "polygon": _GEOMETRY,
+    "multipoint": _GEOMETRY,
+    "multilinestring": _GEOMETRY,
+    "multipolygon": _GEOMETRY,
+    "geometrycollection": _GEOMETRY,
+    "geomcollection": _GEOMETRY,
 }
+_BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
+_GEOMETRIES = frozenset({kind for kind, shape in _SHAPES.items() if shape is _GEOMETRY} | {"point"})
+_TIMES = {"date": _DATE_DIGITS, "datetime": _MOMENT_DIGITS, "timestamp": _MOMENT_DIGITS}
 _UNSIGNED = {
     "smallint": _Shape("int32"),
     "int": _Shape("int64"),
@@ -135,9 +199,11 @@ _UNSIGNED = {
 }
 
 
-def rule(table: TableName, column: SourceColumn) -> Rule:
+def rule(
+    table: TableName, column: SourceColumn, policies: Policies = _PLAIN, *, key: bool = False
+) -> Rule:
     """The rule for a column; DataError naming table, column and type where there is none."""
-    shape = _shape(column)
+    shape = _shape(column, policies)
     if shape is None:
         raise DataError(
             "no rule for this column type",
@@ -146,17 +212,26 @@ def rule(table: TableName, column: SourceColumn) -> Rule:
             type=column.column_type,
             hint="read the table through a view that leaves the column out or converts it to text",
         )
+    whole = _octets(column, shape)
+    most = VARBYTE_OCTETS if shape.arrow == "binary" else REDSHIFT_OCTETS
+    long = whole is not None and _stored(column, shape, whole) > most
+    dates = shape.cast in (Cast.DATE, Cast.MOMENT) and policies.dates is Dates.NULL
     return Rule(
         name=column.name,
         arrow=shape.arrow,
         cast=shape.cast,
-        nullable=column.nullable or shape.cast in (Cast.DATE, Cast.MOMENT),
+        nullable=column.nullable or dates or (long and policies.long_text is LongText.NULL),
         literal=shape.literal,
-        octets=_octets(column, shape),
+        octets=None if whole is None else max(1, min(whole, most)),
         select=_select(column, shape),
         order=shape.order,
         fraction=column.fraction or 0,
         source_type=column.column_type,
+        table=str(table),
+        key=key,
+        long=long,
+        geometry=column.data_type in _GEOMETRIES,
+        policies=policies,
     )
 
 
@@ -168,15 +243,45 @@ def _select(column: SourceColumn, shape: _Shape) -> str:
     return shape.select
 
 
-def _shape(column: SourceColumn) -> _Shape | None:
+def _shape(column: SourceColumn, policies: Policies) -> _Shape | None:
     kind = column.data_type
     if kind == "decimal":
         return _decimal(column)
     if kind == "bit":
         return _bit(column.precision or 1)
-    if kind in _UNSIGNED and " unsigned" in column.column_type.lower():
+    return _asked(column, policies) or _usual(column)
+
+
+def _usual(column: SourceColumn) -> _Shape | None:
+    kind = column.data_type
+    if kind in _UNSIGNED and _is_unsigned(column):
         return _UNSIGNED[kind]
     return _SHAPES.get(kind)
+
+
+def _asked(column: SourceColumn, policies: Policies) -> _Shape | None:
+    """The shape that a policy gives the column, if one does."""
+    kind = column.data_type
+    if kind in _TIMES and policies.dates is Dates.TEXT:
+        return _spelled(column)
+    if kind in _BYTES and policies.binary is Binary.VARBYTE:
+        return _VARBYTE
+    if policies.tinyint1 is TinyInt1.BOOL and column.column_type.lower() == "tinyint(1)":
+        return _TRUTH
+    if kind == "bigint" and _is_unsigned(column):
+        return _LONG if policies.bigint_unsigned is BigintUnsigned.BIGINT else None
+    return None
+
+
+def _is_unsigned(column: SourceColumn) -> bool:
+    return " unsigned" in column.column_type.lower()
+
+
+def _spelled(column: SourceColumn) -> _Shape:
+    """A date or moment as the server writes it, which is the same in both protocols."""
+    behind = column.fraction + 1 if column.fraction else 0
+    octets = _TIMES[column.data_type] + behind
+    return _Shape("string", Cast.TEXT, Literal.MOMENT, "CAST({} AS CHAR)", octets=octets)
 
 
 def _decimal(column: SourceColumn) -> _Shape:
@@ -194,11 +299,24 @@ def _bit(bits: int) -> _Shape:
 
 
 def _octets(column: SourceColumn, shape: _Shape) -> int | None:
-    if shape.arrow != "string":
+    """The most bytes a value can have in its form for Redshift, whether that takes them or not."""
+    if shape.arrow not in {"string", "binary"}:
         return None
     if shape.octets is not None:
         return shape.octets
     if shape.cast is Cast.HEX:
-        return min(2 * (column.octets or 0), REDSHIFT_OCTETS)
-    each = _OCTETS_PER_CHARACTER.get(column.charset or "", 4)
-    return max(1, min(each * (column.characters or 0), REDSHIFT_OCTETS))
+        octets = column.octets or _vector_octets(column)
+        return octets if shape.arrow == "binary" else 2 * octets
+    return _OCTETS_PER_CHARACTER.get(column.charset or "", 4) * (column.characters or 0)
+
+
+def _stored(column: SourceColumn, shape: _Shape, whole: int) -> int:
+    """The same where texts are stored in the bytes that they are sent in."""
+    same = shape.cast is Cast.TEXT and column.charset in _SENT_AS_STORED
+    return whole if not same or column.octets is None else column.octets
+
+
+def _vector_octets(column: SourceColumn) -> int:
+    """A vector is told by its dimensions, each of which is a float of four bytes."""
+    found = re.fullmatch(r"vector\((\d+)\)", column.column_type.lower())
+    return 4 * int(found[1]) if found else 0

@@ -34,7 +34,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..errors import ConfigError, UnavailableError
-from ..model import Bound, Mode, Position, Strategy
+from ..model import Bound, Changes, Mode, Position, Strategy
 from . import ticks
 from .chunk import ReadPlan
 from .sql import Page
@@ -48,8 +48,8 @@ class ChunkEnd:
 
     `after` is the position to commit if the batch is closed here, None where the chunk has none to
     give. `moves_watermark` says whether it lies beyond the one before. `last` ends the leg, and the
-    batch with it; rows that were read again go into one batch with those of the window. `nulled`
-    counts impossible dates per column.
+    batch with it; rows that were read again go into one batch with those of the window. `changed`
+    counts the values that a policy has changed.
     """
 
     rows: int
@@ -57,7 +57,7 @@ class ChunkEnd:
     moves_watermark: bool
     leg: LegName
     last: bool
-    nulled: dict[str, int]
+    changed: Changes
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ class Walk:
     _after: tuple[str, ...] = ()
     _rows: int = 0
     _begun: bool = False
-    _nulled: dict[str, int] = field(default_factory=dict)
+    _changed: Changes = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_position(self.plan, self.position)
@@ -139,12 +139,12 @@ class Walk:
             case _:
                 return page
 
-    def took(self, rows: int, last: Sequence[str | None], nulled: dict[str, int]) -> None:
+    def took(self, rows: int, last: Sequence[str | None], changed: Changes) -> None:
         """Rows were taken, the last of which has these values in the order of the plan's rules."""
         self._rows += rows
         self._begun = True
-        for name, count in nulled.items():
-            self._nulled[name] = self._nulled.get(name, 0) + count
+        for change, count in changed.items():
+            self._changed[change] = self._changed.get(change, 0) + count
         order = self.plan.order if self._by_cursor else self.plan.key_rules
         names = [rule.name for rule in self.plan.rules]
         values = [last[names.index(rule.name)] for rule in order]
@@ -162,10 +162,10 @@ class Walk:
         leg = self.legs[0]
         after = self._reached(leg, last=last)
         ends = last and leg != "again"
-        told = ChunkEnd(self._rows, after, after is not None, leg, ends, self._nulled)
+        told = ChunkEnd(self._rows, after, after is not None, leg, ends, self._changed)
         if after is not None:
             self.position = after
-        self._rows, self._nulled = 0, {}
+        self._rows, self._changed = 0, {}
         if last:
             del self.legs[0]
             self._after, self._begun = (), False

@@ -21,6 +21,7 @@ FORMAT = "timestamp_format"
 KEY = "primary_key"
 APPLY = "apply"
 LOOKBACK = "lookback"
+COLUMNS = "columns"
 
 BY_CURSOR = frozenset({Strategy.HYBRID, Strategy.TIMESTAMP_ONLY})
 

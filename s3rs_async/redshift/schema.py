@@ -37,6 +37,7 @@ _SPELLINGS: Final = {
     "boolean": "BOOLEAN",
     "date": "DATE",
     "timestamp without time zone": "TIMESTAMP",
+    "binary varying": "VARBYTE",
 }
 _SIZED: Final = re.compile(r"([a-z ]+?)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)", re.IGNORECASE)
 
@@ -107,7 +108,7 @@ def holds(theirs: str, ours: str) -> bool:
 def alterations(
     table: TableName, batch: Sequence[Column], target: Sequence[TargetColumn]
 ) -> list[str]:
-    """The ALTER statements that add missing columns and widen VARCHARs; the rest is a rebuild."""
+    """ALTER statements that add missing columns and widen what may grow; the rest is a rebuild."""
     theirs = {sql.fold(column.name): column for column in target}
     where = f"ALTER TABLE {sql.qualified(table)}"
     statements = []
@@ -116,13 +117,13 @@ def alterations(
         name = sql.quote(column.name)
         if there is None:
             statements.append(f"{where} ADD COLUMN {name} {column.redshift}")
-        elif not holds(there.type, column.redshift) and _both_text(there.type, column.redshift):
+        elif not holds(there.type, column.redshift) and _both_widen(there.type, column.redshift):
             statements.append(f"{where} ALTER COLUMN {name} TYPE {column.redshift}")
     return statements
 
 
-def _both_text(*types: str) -> bool:
-    return all(kind.startswith("VARCHAR") for kind in types)
+def _both_widen(theirs: str, ours: str) -> bool:
+    return any(theirs.startswith(kind) and ours.startswith(kind) for kind in ("VARCHAR", "VARBYTE"))
 
 
 def check(target: TargetId, batch: Sequence[Column], columns: Sequence[TargetColumn]) -> None:

@@ -39,6 +39,8 @@ def redshift_type(column: Column) -> str:
     if column.arrow == "string":
         octets = MAX_VARCHAR if column.octets is None else column.octets
         return f"VARCHAR({min(max(octets, 1), MAX_VARCHAR)})"
+    if column.arrow == "binary" and column.octets is not None:
+        return f"VARBYTE({column.octets})"
     if match := _DECIMAL.fullmatch(column.arrow):
         return _decimal(column, int(match[1]), int(match[2]))
     raise DataError(

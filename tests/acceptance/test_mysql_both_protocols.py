@@ -61,7 +61,7 @@ async def read(session: Session, plan: Any) -> tuple[Any, ...]:
     return (
         session.fields,
         pa.Table.from_batches([decoded.batch for decoded in found], decoder.schema),
-        sum((Counter(decoded.nulled) for decoded in found), Counter()),
+        sum((Counter(decoded.changed) for decoded in found), Counter()),
         [decoder.last(row) for packets in pieces for row in each(packets)],
     )
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from s3rs_async.errors import ConfigError, DataError, SchemaDriftError
-from s3rs_async.model import Bound, Position, Proof, Strategy
+from s3rs_async.model import Bound, Change, Position, Proof, Strategy
 from s3rs_async.mysql.bound import fix_bound
 from s3rs_async.mysql.connection import Source
 from s3rs_async.mysql.reader import read_pass
@@ -152,7 +152,11 @@ async def test_zero_and_impossible_dates_are_null_and_counted(run: Run, source: 
     rows, ends = await read(source, plan)
     assert [row["d"] for row in rows] == [None] * 4 + [dt.date(2026, 2, 28)]
     assert [row["t"] for row in rows] == [None] * 4 + [dt.datetime(2024, 2, 29)]
-    assert ends[0].nulled == {"d": 4, "t": 4, "s": 3}
+    assert ends[0].changed == {
+        (Change.NULLED, "d"): 4,
+        (Change.NULLED, "t"): 4,
+        (Change.NULLED, "s"): 3,
+    }
 
 
 async def test_a_cursor_with_impossible_dates_loses_no_row(run: Run, source: Source) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pymysql.constants import FIELD_TYPE, FLAG
 
 from s3rs_async.errors import Error
-from s3rs_async.model import TableName
+from s3rs_async.model import Changes, TableName
 from s3rs_async.mysql.binary import BinaryDecoder
 from s3rs_async.mysql.decode import TextDecoder
 from s3rs_async.mysql.field import Field
@@ -149,23 +149,23 @@ def pieces_of(bodies: list[bytes], step: int) -> list[Packets]:
     return cut(b"".join(wired), step)
 
 
-def batches(decoder: Any, pieces: list[Packets]) -> tuple[list[Any], dict[str, int], list[Any]]:
-    """All rows, what became NULL, and each row as a position would have it."""
+def batches(decoder: Any, pieces: list[Packets]) -> tuple[list[Any], Changes, list[Any]]:
+    """All rows, what was changed, and each row as a position would have it."""
     rows: list[Any] = []
-    nulled: dict[str, int] = {}
+    changed: Changes = {}
     positions = []
     for piece in pieces:
         decoded = decoder.decode(piece)
         decoded.batch.validate(full=True)
         rows += decoded.batch.to_pylist()
-        for name, count in decoded.nulled.items():
-            nulled[name] = nulled.get(name, 0) + count
+        for each, count in decoded.changed.items():
+            changed[each] = changed.get(each, 0) + count
         ends = [*piece.starts[1:].tolist(), piece.end]
         positions += [
             decoder.last(Packets(piece.data, piece.starts[at : at + 1], end))
             for at, end in enumerate(ends)
         ]
-    return rows, nulled, positions
+    return rows, changed, positions
 
 
 @settings(deadline=None, max_examples=150)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3rs_async.errors import DataError, Error, UnavailableError
-from s3rs_async.model import TableName
+from s3rs_async.model import Change, TableName
 from s3rs_async.mysql import wire
 from s3rs_async.mysql.decode import TextDecoder
 from s3rs_async.mysql.field import Field
@@ -111,7 +111,7 @@ def test_what_went_in_comes_out(rows: list[tuple[Any, ...]], step: int, sequence
     for piece in pieces:
         decoded = decoder.decode(piece)
         decoded.batch.validate(full=True)
-        assert decoded.nulled == {}
+        assert decoded.changed == {}
         found += [tuple(row.values()) for row in decoded.batch.to_pylist()]
     expected = [(*row[:2], None if row[2] is None else row[2].hex(), *row[3:]) for row in rows]
     assert found == expected
@@ -134,7 +134,7 @@ def test_a_date_is_null_exactly_if_no_calendar_has_it(year: int, month: int, day
     (piece,) = cut(result([[f"{year:04}-{month:02}-{day:02}".encode()]]), 999)
     decoded = decoder_of(of("d", "date")).decode(piece)
     assert decoded.batch.to_pylist() == [{"d": expected}]
-    assert decoded.nulled == ({"d": 1} if expected is None else {})
+    assert decoded.changed == ({(Change.NULLED, "d"): 1} if expected is None else {})
 
 
 def test_long_values_keep_their_length() -> None:

@@ -51,5 +51,16 @@ def test_a_null_where_none_may_be_is_found() -> None:
     assert caught.value.context == {"table": "shop.orders", "column": "id"}
 
 
+def test_bytes_may_be_any_but_not_too_many() -> None:
+    raw = Column("raw", "varbinary(2)", "binary", nullable=True, octets=2)
+    batch = pa.record_batch([pa.array([b"\0\0", None, b"abc"])], ["raw"])
+
+    assert check(batch.slice(0, 2), [raw], TABLE, []) is None
+    with pytest.raises(DataError, match="value of 3 bytes, 2 is the greatest") as caught:
+        check(batch, [raw], TABLE, [])
+
+    assert "long_text: truncate or null" in caught.value.hint
+
+
 def test_an_empty_batch_passes() -> None:
     assert check(rows([]), [ID, NAME], TABLE, ["id"]) is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,21 @@ from s3rs_async.config import (
 )
 from s3rs_async.config.validation import validate
 from s3rs_async.errors import ConfigError
-from s3rs_async.model import CursorFormat, Mode, Strategy, TableKeys, TableName, TableSpec
+from s3rs_async.model import (
+    BigintUnsigned,
+    Binary,
+    CursorFormat,
+    Dates,
+    LongText,
+    Mode,
+    NulBytes,
+    Policies,
+    Strategy,
+    TableKeys,
+    TableName,
+    TableSpec,
+    TinyInt1,
+)
 
 HEAD = "source: shop\ntarget: dw\n"
 ONE = f"{HEAD}tables: [a.b]\n"
@@ -122,6 +137,28 @@ tables:
     assert [spec.mode for spec in found.values()] == [Mode.MERGE, Mode.APPEND, Mode.MERGE]
     assert [spec.cursor for spec in found.values()] == ["t", "u", None]
     assert [spec.key for spec in found.values()] == [("i",), ("i",), ("j",)]
+
+
+def test_the_nearest_policy_wins_and_null_is_one_where_it_can_be(tmp_path: Path) -> None:
+    text = f"""{HEAD}
+defaults: {{dates: fail, long_text: truncate, binary: varbyte, nul_bytes: strip}}
+tables:
+  a.b:
+  a.c:
+    dates: null
+    long_text: null
+    binary: null
+    tinyint1: bool
+    columns: {{n: {{long_text: fail, bigint_unsigned: bigint}}, d: {{dates: text}}}}
+"""
+    first, second = specs(loaded(tmp_path, text)).values()
+
+    common = Policies(Dates.FAIL, LongText.TRUNCATE, NulBytes.STRIP, Binary.VARBYTE)
+    assert (first.policies, first.columns) == (common, ())
+    own = Policies(Dates.NULL, LongText.NULL, NulBytes.STRIP, Binary.HEX, TinyInt1.BOOL)
+    assert second.policies == own
+    note = replace(own, long_text=LongText.FAIL, bigint_unsigned=BigintUnsigned.BIGINT)
+    assert second.columns == (("n", note), ("d", replace(own, dates=Dates.TEXT)))
 
 
 def test_a_contradiction_among_defaults_is_none_where_no_table_has_it(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from s3rs_async.errors import (
     UnknownOutcomeError,
 )
 from s3rs_async.metrics import FAMILIES, Metrics
+from s3rs_async.model import Change
 from s3rs_async.report import Meter, Outcome, TableReport
 
 OPEN = "application/openmetrics-text; version=1.0.0"
@@ -63,7 +64,8 @@ def everything() -> Metrics:
     metrics = Metrics()
     metrics.watch("shop", "shop.orders")
     metrics.passed("shop", report(DataError("x", where="redshift")))
-    meter = Meter(seconds={"extract": 1.5}, nulled={"born": 2})
+    changed = {(change, "born"): 2 for change in Change}
+    meter = Meter(seconds={"extract": 1.5}, changed=changed)
     metrics.passed("shop", report(meter=meter))
     metrics.lag("shop", "shop.orders", 3)
     metrics.pending("shop", "shop.orders", 2)
@@ -207,13 +209,19 @@ def test_work_adds_up_by_table_and_by_pipeline() -> None:
         files=2,
         batches=1,
         seconds={"extract": 1.5, "load": 2.0},
-        nulled={"born": 2, "died": 1},
+        changed={(Change.NULLED, "born"): 2, (Change.NULLED, "died"): 1, (Change.STRIPPED, "a"): 4},
     )
     metrics.passed("shop", report(meter=meter))
     metrics.passed("shop", report(meter=meter))
     metrics.passed("shop", report(table="shop.items", meter=meter))
 
-    by_table = {"rows_read": 20, "rows_loaded": 18, "bytes_stored": 200, "values_nulled": 6}
+    by_table = {
+        "rows_read": 20,
+        "rows_loaded": 18,
+        "bytes_stored": 200,
+        "values_nulled": 6,
+        "values_stripped": 8,
+    }
     for name, figure in by_table.items():
         assert told(metrics, f"s3rs_{name}_total", **ORDERS) == figure
     for name, figure in {"bytes_read": 3000, "files": 6, "batches": 3}.items():

@@ -12,7 +12,7 @@ import pytest
 from pymysql.constants import FIELD_TYPE, FLAG
 
 from s3rs_async.errors import DataError
-from s3rs_async.model import TableName
+from s3rs_async.model import Change, TableName
 from s3rs_async.mysql.binary import BinaryDecoder
 from s3rs_async.mysql.field import NOT_FIXED, Field
 from s3rs_async.mysql.floats import shortest
@@ -158,7 +158,9 @@ def test_dates_have_no_bytes_or_four() -> None:
 
 def test_impossible_dates_are_counted_and_null_is_not() -> None:
     found = packets([row(value) for value in (b"\0", None, b"\4" + DAY, b"\4\0\0\1\1")])
-    assert BinaryDecoder([of("date")], [field(FIELD_TYPE.DATE)]).decode(found).nulled == {"c": 2}
+    assert BinaryDecoder([of("date")], [field(FIELD_TYPE.DATE)]).decode(found).changed == {
+        (Change.NULLED, "c"): 2
+    }
 
 
 def test_moments_leave_out_zeros_at_their_end() -> None:

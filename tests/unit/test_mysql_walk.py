@@ -10,6 +10,7 @@ import pytest
 from s3rs_async.errors import ConfigError
 from s3rs_async.model import (
     Bound,
+    Change,
     CursorFormat,
     Mode,
     Position,
@@ -113,12 +114,12 @@ def test_a_position_beyond_the_bound_never_falls() -> None:
 
 def test_a_full_chunk_below_the_bound_gives_its_last_row() -> None:
     under_way = walk(None)
-    under_way.took(1, ["1", at(4)], {"t": 1})
-    under_way.took(1, ["2", at(4)], {"t": 1})
+    under_way.took(1, ["1", at(4)], {(Change.NULLED, "t"): 1})
+    under_way.took(1, ["2", at(4)], {(Change.NULLED, "t"): 1})
     assert under_way.page(2) is None
     end = under_way.end(2)
     assert (end.rows, end.after, end.moves_watermark) == (2, Position(at(4), ("2",)), True)
-    assert end.nulled == {"t": 2}
+    assert end.changed == {(Change.NULLED, "t"): 2}
     assert not under_way.passed
 
 

@@ -51,6 +51,8 @@ def test_the_catalogues_spelling_becomes_ours(catalogue: str, wanted: str) -> No
         ("DECIMAL(18,1)", "DECIMAL(18,2)", False),
         ("BIGINT", "INTEGER", False),
         ("VARCHAR(20)", "DECIMAL(18,2)", False),
+        ("VARBYTE(20)", "VARBYTE(12)", True),
+        ("VARCHAR(20)", "VARBYTE(12)", False),
         ("VARCHAR", "VARCHAR(2)", False),
     ],
 )

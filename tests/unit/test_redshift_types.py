@@ -28,6 +28,7 @@ def column(arrow: str, octets: int | None = None) -> Column:
         ("string", 0, "VARCHAR(1)"),
         ("string", 4_294_967_295, "VARCHAR(65535)"),
         ("string", None, "VARCHAR(65535)"),
+        ("binary", 16, "VARBYTE(16)"),
     ],
 )
 def test_each_canonical_type_has_one_redshift_type(
