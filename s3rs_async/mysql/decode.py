@@ -84,7 +84,10 @@ class TextDecoder:
         """The values of a row as they were sent."""
         start = int(packets.starts[index])
         end = int(packets.starts[index + 1]) if index + 1 < packets.rows else packets.end
-        return wire.cells(packets.data[start:end].tobytes(), 0, end - start)
+        found = wire.cells(packets.data[start:end].tobytes(), 0, end - start)
+        if len(found) != len(self._columns):
+            raise arrays.misread()
+        return found
 
 
 def _read(rule: Rule, field: Field, values: Values) -> Ruling:

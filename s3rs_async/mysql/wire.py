@@ -164,6 +164,8 @@ def cells(data: bytes, start: int, end: int) -> list[bytes | None]:
             found.append(None)
             continue
         if length > _NULL:
+            if length not in _WIDTHS:
+                raise DataError("a value without a length", where="mysql")
             width = _WIDTHS[length]
             length = int.from_bytes(data[at : at + width], "little")
             at += width
