@@ -43,6 +43,8 @@ class SourceConfig(Strict):
 
     `cursor_time_zone` is the writers' zone for DATETIME cursors; None: the server's own. `protocol`
     is what rows are read in: `auto` is `binary`, and `text` where prepared statements are refused.
+    No row may have more than `max_row_bytes`. A server may take `query_timeout` seconds to a
+    result's first row, and between its rows be silent for `read_timeout`.
     """
 
     host: str
@@ -53,6 +55,9 @@ class SourceConfig(Strict):
     ca: File | None = None
     cursor_time_zone: Zone | None = None
     protocol: WantedProtocol = "auto"
+    max_row_bytes: int = Field(128 << 20, ge=4 << 20, le=1 << 30)
+    query_timeout: float = Field(14_400.0, ge=1, le=604_800)
+    read_timeout: float = Field(600.0, ge=1, le=86_400)
     tunnel: TunnelConfig | None = None
 
 

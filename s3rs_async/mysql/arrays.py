@@ -30,6 +30,7 @@ Bools = npt.NDArray[np.bool_]
 _NULL = 0xFB
 _NONE = 0xFF
 _ASCII_END = 0x80
+_LARGE = 1 << 20  # bytes
 _WIDTHS = ((0xFC, 2), (0xFD, 3), (0xFE, 8))
 
 
@@ -191,6 +192,8 @@ def _text(values: Values) -> pa.Array:
 def together(values: Values) -> pa.Array:
     """The values alone, one behind the other."""
     rows = len(values.start)
+    if rows == 1 and values.end[0] - values.start[0] >= _LARGE:
+        return _in_place(values)
     offsets = np.empty(2 * rows + 1, np.int32)
     offsets[0:-1:2] = values.start
     offsets[1::2] = values.end
@@ -204,6 +207,13 @@ def together(values: Values) -> pa.Array:
         return taken
     _, ends, data = taken.buffers()
     return pa.Array.from_buffers(pa.binary(), rows, [valid(values.null), ends, data])
+
+
+def _in_place(values: Values) -> pa.Array:
+    """A large value alone where it lies: it may be most of the memory there is."""
+    data = values.data[values.start[0] : values.end[0]]
+    edges = pa.py_buffer(np.array([0, len(data)], np.int32))
+    return pa.Array.from_buffers(pa.binary(), 1, [None, edges, pa.py_buffer(data)])
 
 
 def flags(found: Bools, null: Bools | None) -> pa.Array:

@@ -100,7 +100,7 @@ class BinaryDecoder:
         """The values of a row as the text protocol would have sent them."""
         start = int(packets.starts[index]) + _HEADER
         end = int(packets.starts[index + 1]) if index + 1 < packets.rows else packets.end
-        row = packets.data[start:end].tobytes()
+        row = packets.data.data[start:end]
         return spelled(row, [each.field for each in self._columns])
 
     def _refusal(self, refused: Refused, rule: Rule, packets: Packets) -> DataError:

@@ -29,14 +29,14 @@ from ..errors import Error, UnavailableError
 from ..tunnel import Address, Bastions, open_bastions
 from . import statement, wire
 from .border import is_loss, is_refusal, translated
-from .dial import BUFFER, Connection, check_driver, dial, drop, hang_up, is_quiet, leave
+from .dial import Connection, check_driver, dial, drop, hang_up, is_quiet, leave
 from .field import Field
 from .idle import Idle
 from .protocol import Choice, Protocol
+from .receive import Limits, fill, patient
 from .wire import Cutter, Packets
 
 _KILL_SECONDS = 5.0
-_IDLE_SECONDS = 0.05
 _MOST_KEPT = 4
 _KEPT_SECONDS = 3600.0
 # A position can be a date that no calendar has, and must stay comparable: hence the SQL mode.
@@ -47,6 +47,8 @@ _SETTINGS = (
 )
 _NO_LIMIT = {"mariadb": "max_statement_time=0", "mysql": "max_execution_time=0"}
 _READ_ONLY = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+
+_USUAL = Limits()
 
 Cell = str | None
 
@@ -60,6 +62,7 @@ class Source:
         self.config = config
         self.own: set[int] = set()
         self._choice = Choice(name, config.protocol)
+        self._limits = Limits(config.max_row_bytes, config.query_timeout, config.read_timeout)
         self._bastions: Bastions | None = None
         self._idle: Idle[Session] | None = None
 
@@ -91,7 +94,7 @@ class Source:
         return await self._opened(facts)
 
     async def _opened(self, facts: dict[str, str]) -> Session:
-        session = Session(await self._connected(facts), facts, self._choice)
+        session = Session(await self._connected(facts), facts, self._choice, self._limits)
         try:
             await session.set_up()
         except BaseException:
@@ -165,6 +168,7 @@ class Session:
         connection: Any,  # noqa: ANN401 - untyped driver
         facts: dict[str, str],
         choice: Choice | None = None,
+        limits: Limits = _USUAL,
     ) -> None:
         self.connection = connection
         self.facts = facts
@@ -176,13 +180,14 @@ class Session:
         self.server_id = ""
         self.fields: tuple[Field, ...] = ()
         self._choice = choice
+        self._limits = limits
         self._prepares = choice is not None and choice.prepares
         self._prepared: int | None = None
         self._replacement: _Replacement | None = None
 
     def again(self, facts: dict[str, str], replacement: _Replacement) -> Session:
         """The same connection for another use, which may have been lost since the last one."""
-        session = Session(self.connection, facts, self._choice)
+        session = Session(self.connection, facts, self._choice, self._limits)
         session._take_place_of(self)
         session._replacement = replacement
         return session
@@ -218,7 +223,7 @@ class Session:
         rows: list[tuple[Cell, ...]] = []
         async with contextlib.aclosing(self.stream(sql)) as stream:
             async for packets in stream:
-                data = packets.data.tobytes()
+                data = packets.data.data
                 ends = [*packets.starts[1:].tolist(), packets.end]
                 for start, end in zip(packets.starts.tolist(), ends, strict=True):
                     cells = wire.cells(data, start, end)
@@ -234,7 +239,7 @@ class Session:
         return self.stream(sql, rows=True)
 
     async def stream(self, sql: str, *, rows: bool = False) -> AsyncGenerator[Packets, None]:
-        """A result's rows as packets, about a megabyte at a time; `fields` tells its columns."""
+        """A result's rows as packets, two megabytes at a time; `fields` tells its columns."""
         if self.busy:
             raise RuntimeError("a session reads one result at a time")
         self.busy = True
@@ -243,10 +248,10 @@ class Session:
             with translated(**self.facts):
                 if not await self._begun(sql, rows=rows):
                     return
-                cutter = Cutter(self.connection._next_seq_id)  # noqa: SLF001
+                cutter = Cutter(self.connection._next_seq_id, self._limits.row_bytes)  # noqa: SLF001
                 while not cutter.done:
-                    await self._fill(cutter)
-                    if cutter.ready:
+                    await fill(self.connection, cutter, self._limits)
+                    while cutter.full or (cutter.done and cutter.ready):
                         yield cutter.take()
                 self._forget()
             self.busy = False
@@ -259,7 +264,8 @@ class Session:
         """Whether there is a result; a refused statement leaves the session in order."""
         replacement, self._replacement = self._replacement, None
         try:
-            found = await self._begin(sql, rows=rows)
+            async with patient(self._limits.answer_seconds, "before the first row"):
+                found = await self._begin(sql, rows=rows)
         except pymysql.err.MySQLError as error:
             if replacement is None or not is_loss(error):
                 self.busy = self.connection.closed
@@ -271,20 +277,6 @@ class Session:
             return await self._begun(sql, rows=rows)
         self.busy = found
         return found
-
-    async def _fill(self, cutter: Cutter) -> None:
-        reader = self.connection._reader  # noqa: SLF001
-        while not cutter.done and cutter.ready < wire.TARGET:
-            idle = asyncio.timeout(_IDLE_SECONDS if cutter.waiting else None)
-            try:
-                async with idle:
-                    data = await reader.read(BUFFER)
-            except TimeoutError:
-                if not idle.expired():
-                    raise  # the network's own
-                cutter.walk()
-            else:
-                cutter.feed(data)
 
     async def _begin(self, sql: str, *, rows: bool) -> bool:
         """Send a statement and read what comes before its rows; False if it has no result.

@@ -81,10 +81,10 @@ class TextDecoder:
         return self.row(packets, packets.rows - 1)
 
     def row(self, packets: Packets, index: int) -> list[bytes | None]:
-        """The values of a row as they were sent."""
+        """The values of a row as they were sent; None for what is too long for a key."""
         start = int(packets.starts[index])
         end = int(packets.starts[index + 1]) if index + 1 < packets.rows else packets.end
-        found = wire.cells(packets.data[start:end].tobytes(), 0, end - start)
+        found = wire.cells(packets.data.data, start, end, wire.LONGEST_KEY)
         if len(found) != len(self._columns):
             raise arrays.misread()
         return found

@@ -119,6 +119,7 @@ def _check(what: object, names: tuple[str, ...]) -> None:
         raise ConfigError(
             "this version of aiomysql cannot be used",
             missing=", ".join(missing),
+            version=aiomysql.__version__,
             hint="install the version that the package pins",
         )
 

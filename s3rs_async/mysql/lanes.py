@@ -30,7 +30,7 @@ _LEAST_LANES = 8
 _HOPS = 4  # packets in sequence that make a guess
 
 
-def walk(data: bytearray, at: int, sequence: int) -> Found:
+def walk(data: bytearray | memoryview, at: int, sequence: int) -> Found:
     """Row packets from `at` on: where they end, the next sequence number, where each starts."""
     if len(data) - at < _FROM:
         return walk_plainly(data, at, sequence)
@@ -44,7 +44,9 @@ def walk(data: bytearray, at: int, sequence: int) -> Found:
     return tail[0], tail[1], np.concatenate([head[2], tail[2]])
 
 
-def walk_plainly(data: bytearray, at: int, sequence: int, most: int | None = None) -> Found:
+def walk_plainly(
+    data: bytearray | memoryview, at: int, sequence: int, most: int | None = None
+) -> Found:
     """The same, packet by packet, `most` of them."""
     starts: list[int] = []
     size = len(data)
@@ -62,7 +64,9 @@ def walk_plainly(data: bytearray, at: int, sequence: int, most: int | None = Non
     return at, sequence, np.array(starts, np.int64)
 
 
-def walk_in_lanes(data: bytearray, at: int, sequence: int, average: float) -> Found | None:
+def walk_in_lanes(
+    data: bytearray | memoryview, at: int, sequence: int, average: float
+) -> Found | None:
     """The same, lanes side by side; None if a guess fails or there are too few packets."""
     count = int((len(data) - at) / average / _PER_LANE)
     if count < _LEAST_LANES:

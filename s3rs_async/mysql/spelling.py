@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ..errors import DataError
 from .field import NOT_FIXED, Field, Form
 from .floats import fixed, shortest
+from .wire import LONGEST_KEY
 
 _RESERVED = 2
 _LENGTHS = {0xFC: 2, 0xFD: 3, 0xFE: 8}
@@ -30,15 +31,18 @@ _SPAN = struct.Struct("<BIBBBI")
 class _Row:
     """A row's bytes, and how far they have been read."""
 
-    data: bytes
+    data: bytes | memoryview
     at: int = 0
 
     def take(self, count: int) -> bytes:
-        found = self.data[self.at : self.at + count]
-        if len(found) != count:
-            raise _misread()
+        begin = self.at
+        self.skip(count)
+        return bytes(self.data[begin : self.at])
+
+    def skip(self, count: int) -> None:
         self.at += count
-        return found
+        if self.at > len(self.data):
+            raise _misread()
 
     def number(self, width: int) -> int:
         return int.from_bytes(self.take(width), "little")
@@ -52,14 +56,18 @@ class _Row:
 
     def value(self) -> bytes:
         """What is behind its length."""
+        return self.take(self.length())
+
+    def length(self) -> int:
+        """How long the next value is, which may be more than there is."""
         length = self.number(1)
         if length in _NO_LENGTHS:
             raise _misread()
-        return self.take(self.number(_LENGTHS[length]) if length in _LENGTHS else length)
+        return self.number(_LENGTHS[length]) if length in _LENGTHS else length
 
 
-def spelled(row: bytes, fields: Sequence[Field]) -> list[bytes | None]:
-    """The row's values as text; `row` is a packet's body."""
+def spelled(row: bytes | memoryview, fields: Sequence[Field]) -> list[bytes | None]:
+    """The row's values as text, None for what is too long for a key; `row` is a packet's body."""
     rest = _Row(row, 1)
     bitmap = rest.number((len(fields) + _RESERVED + 7) // 8) >> _RESERVED
     found = [
@@ -75,8 +83,12 @@ def _misread() -> DataError:
     return DataError("a row does not end where its packet ends", where="mysql")
 
 
-def _bytes(row: _Row, _: Field) -> bytes:
-    return row.value()
+def _bytes(row: _Row, _: Field) -> bytes | None:
+    length = row.length()
+    if length <= LONGEST_KEY:
+        return row.take(length)
+    row.skip(length)
+    return None
 
 
 def _nothing(_: _Row, __: Field) -> bytes:
@@ -125,7 +137,7 @@ def _clock(clock: Sequence[int], micros: int, field: Field) -> str:
     return f"{shown}.{fraction[:digits]}" if digits else shown
 
 
-_SPELLINGS: dict[Form, Callable[[_Row, Field], bytes]] = {
+_SPELLINGS: dict[Form, Callable[[_Row, Field], bytes | None]] = {
     Form.WHOLE: _whole,
     Form.REAL: _real,
     Form.DATE: _date,

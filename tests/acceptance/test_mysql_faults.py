@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import resource
 from collections.abc import AsyncIterator
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import aiomysql.connection
@@ -289,6 +290,7 @@ def test_a_driver_without_a_private_part_that_is_used_is_refused(
     with pytest.raises(ConfigError, match="aiomysql") as caught:
         check_driver()
     assert caught.value.context["missing"] == "_execute_command"
+    assert caught.value.context["version"] == version("aiomysql")
 
 
 @pytest.mark.parametrize("names", ["_STATE", "_STREAM"])

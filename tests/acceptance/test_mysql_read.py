@@ -366,12 +366,3 @@ async def test_a_column_added_between_chunks_is_drift(run: Run, source: Source) 
         run("ALTER TABLE a MODIFY s VARCHAR(20)")
         with pytest.raises(SchemaDriftError, match="changed"):
             await anext(items)
-
-
-async def test_a_row_of_16_mib_is_refused(run: Run, source: Source) -> None:
-    run("CREATE TABLE a (id INT PRIMARY KEY, t LONGTEXT)")
-    run("SET GLOBAL max_allowed_packet = 67108864")
-    run("INSERT INTO a VALUES (1, 'x')")
-    run("INSERT INTO a SELECT 2, REPEAT('x', 16777215)")
-    with pytest.raises(DataError, match="16 MiB"):
-        await read(source, await plan_of(source))

@@ -11,7 +11,7 @@ def cut(data: bytes, step: int, sequence: int = 3) -> list[Packets]:
     for at in range(0, len(data), step):
         cutter.feed(data[at : at + step])
         cutter.walk()
-        if cutter.ready:
+        while cutter.ready:
             found.append(cutter.take())
     assert cutter.done
     return found

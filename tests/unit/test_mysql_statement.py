@@ -17,6 +17,7 @@ from s3rs_async.mysql.border import is_refusal
 from s3rs_async.mysql.connection import Session
 from s3rs_async.mysql.dial import Connection
 from s3rs_async.mysql.protocol import Choice, Protocol
+from s3rs_async.mysql.receive import Limits
 
 EOF = b"\xfe\0\0\x02\0"
 REFUSED = b"\xff" + (1461).to_bytes(2, "little") + b"#42000no room for it"
@@ -166,6 +167,17 @@ async def test_an_error_among_the_rows_takes_the_connection_with_it(opened: Open
         await rows(session)
     assert session.busy
     assert session.connection._writer is None or session.connection._writer.closing
+
+
+@pytest.mark.parametrize("answers", [[[]], [[PREPARED, column(), EOF], []]])
+async def test_no_answer_before_the_first_row_is_a_lost_connection(
+    opened: Opened, answers: list[list[bytes]]
+) -> None:
+    session = opened("auto", *answers)
+    session._limits = Limits(answer_seconds=0.2)
+    with pytest.raises(UnavailableError, match=r"silent for 0\.2 s before the first row"):
+        await rows(session)
+    assert session.busy
 
 
 async def test_a_closed_connection_is_not_told_to_forget(opened: Opened) -> None:
