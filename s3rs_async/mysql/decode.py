@@ -84,7 +84,10 @@ class TextDecoder:
         """The values of a row as they were sent; None for what is too long for a key."""
         start = int(packets.starts[index])
         end = int(packets.starts[index + 1]) if index + 1 < packets.rows else packets.end
-        return wire.cells(packets.data.data, start, end, wire.LONGEST_KEY)
+        found = wire.cells(packets.data.data, start, end, wire.LONGEST_KEY)
+        if len(found) != len(self._columns):
+            raise arrays.misread()
+        return found
 
 
 def _read(rule: Rule, field: Field, values: Values) -> Ruling:

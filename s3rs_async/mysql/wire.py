@@ -201,7 +201,7 @@ class Cutter:
 
 def _may_be_shutdown(data: memoryview, at: int) -> bool:
     """MySQL numbers the error that announces its shutdown 0, wherever it comes."""
-    return data[at + 3] == 0 and data[at + HEADER : at + HEADER + 1] in (b"", bytes([_ERR]))
+    return data[at + 3] == 0 and bytes(data[at + HEADER : at + HEADER + 1]) in (b"", bytes([_ERR]))
 
 
 def _server_error(body: bytes) -> Exception:

@@ -16,6 +16,12 @@ from hypothesis import strategies as st
 Kinds: TypeAlias = dict[str, st.SearchStrategy[Any]]
 
 
+class Sql(str):
+    """A value that is written as an expression."""
+
+    __slots__ = ()
+
+
 def whole(bits: int) -> tuple[st.SearchStrategy[int], st.SearchStrategy[int]]:
     """What a number of so many bits holds, with a sign and without."""
     half = 1 << bits - 1
@@ -52,6 +58,22 @@ LATIN = st.text(st.characters(max_codepoint=0x7E, min_codepoint=0x20), max_size=
 RAW = st.binary(max_size=20)
 LONG = st.builds(lambda text, times: text * times, SHORT, st.integers(0, 400))
 ADDRESS = st.integers(0, 2**32 - 1).map(lambda n: ".".join(str(b) for b in n.to_bytes(4, "big")))
+
+SRID = st.sampled_from([0, 4326, 3857])
+PLACE = st.builds("{} {}".format, *[st.integers(-89, 89) | st.just(0.5)] * 2)
+POINT = PLACE.map("POINT({})".format)
+LINE = st.lists(PLACE, min_size=2, max_size=5, unique=True).map(
+    lambda places: f"LINESTRING({', '.join(places)})"
+)
+COLLECTION = st.lists(POINT | LINE, min_size=1, max_size=3).map(
+    lambda parts: f"GEOMETRYCOLLECTION({', '.join(parts)})"
+)
+FLOATS = st.lists(st.integers(-999, 999), min_size=3, max_size=3)
+
+
+def drawn(shapes: st.SearchStrategy[str]) -> st.SearchStrategy[Sql]:
+    return st.builds("ST_GeomFromText('{}', {})".format, shapes, SRID).map(Sql)
+
 
 # Hypothesis soon makes its examples out of those before; the first ten are all its own.
 _UNLIKE = 10
@@ -111,6 +133,10 @@ BOTH: Kinds = {
     "BLOB": RAW,
     "MEDIUMBLOB": RAW,
     "LONGBLOB": st.builds(lambda raw, times: raw * times, RAW, st.integers(0, 400)),
+    "GEOMETRY": drawn(POINT | LINE | COLLECTION),
+    "POINT": drawn(POINT),
+    "LINESTRING": drawn(LINE),
+    "GEOMETRYCOLLECTION": drawn(COLLECTION),
     "BIT(1)": whole(1)[1],
     "BIT(17)": whole(17)[1],
     "BIT(63)": whole(63)[1],
@@ -121,11 +147,12 @@ MARIADB = {
     "INET4": ADDRESS,
     "INET6": st.ip_addresses(v=6).map(str),
 }
+MYSQL = {"VECTOR(3)": FLOATS.map(lambda floats: Sql(f"STRING_TO_VECTOR('{floats}')"))}
 
 
 def of(*, mariadb: bool) -> Kinds:
     """The types that a server has, by their names in SQL."""
-    return BOTH | MARIADB if mariadb else BOTH
+    return BOTH | (MARIADB if mariadb else MYSQL)
 
 
 def rows(kinds: Kinds, count: int, times: int, *, first: int) -> list[tuple[Any, ...]]:
@@ -155,6 +182,8 @@ def literal(value: Any) -> str:
     match value:
         case None:
             return "NULL"
+        case Sql():
+            return value
         case str():
             return f"_utf8mb4 x'{value.encode().hex()}'" if value else "''"
         case bytes():

@@ -101,7 +101,9 @@ async def test_every_type_is_the_same_to_all_readers(
     for name, column in zip(names, zip(*ours, strict=True), strict=True):
         assert any(value is not None for value in column), (name, seed)
 
-    theirs = await third.rows(server, home, "SELECT * FROM a ORDER BY id")
+    theirs = await third.rows(
+        server, home, f"SELECT id, {third.columns(list(types))} FROM a ORDER BY id"
+    )
     shown, changed = map(third.as_shown, names), map(third.as_ours, names)
     _assert_same(seed, "aiomysql", names, _by(shown, ours), _by(changed, theirs))
 

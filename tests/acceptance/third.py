@@ -9,6 +9,8 @@ these ways, by rule and not by chance; each is written down here once:
 - DECIMAL of more than 38 digits: a Decimal; its text in ours.
 - BIT: big-endian bytes; a number in ours.
 - BINARY and BLOB: bytes; hexadecimal in ours.
+- geometries: SRID and WKB; EWKB in hexadecimal in ours.
+- VECTOR: it takes the bytes for ASCII; so it is asked for them in hexadecimal.
 """
 
 from __future__ import annotations
@@ -46,6 +48,14 @@ async def rows(server: MySQL, database: str, statement: str) -> list[tuple[Any, 
         connection.close()
 
 
+def columns(kinds: list[str]) -> str:
+    """What it is asked for: columns `c0` and so on of these types."""
+    return ", ".join(
+        f"LOWER(HEX(c{at}))" if kind.startswith("VECTOR") else f"c{at}"
+        for at, kind in enumerate(kinds)
+    )
+
+
 def as_ours(kind: str) -> Change:
     """What one of its values is in ours."""
     word = kind.partition(" ")[0].partition("(")[0]
@@ -69,6 +79,13 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _ewkb(value: bytes) -> str:
+    srid, kind, rest = value[:4], value[5:9], value[9:]
+    if not any(srid):
+        return value[4:].hex()
+    return (value[4:5] + kind[:3] + bytes([kind[3] | 0x20]) + srid + rest).hex()
+
+
 def _possible(value: Any) -> Any:
     return None if isinstance(value, str) else value
 
@@ -78,5 +95,6 @@ _CHANGES: dict[str, Change] = {
     "DATETIME": _possible,
     "TIMESTAMP": _possible,
     "TIME": lambda value: value // _MICRO,
+    **dict.fromkeys(("GEOMETRY", "POINT", "LINESTRING", "GEOMETRYCOLLECTION"), _ewkb),
     "BIT": lambda value: int.from_bytes(value, "big"),
 }
