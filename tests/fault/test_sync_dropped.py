@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 FINE = 200
 COARSE = {
-    ("mysql", UP): 900,
-    ("mysql", DOWN): 3_100,
-    ("redshift", UP): 3_100,
-    ("redshift", DOWN): 1_500,
+    ("mysql", UP): 1_800,
+    ("mysql", DOWN): 6_100,
+    ("redshift", UP): 6_100,
+    ("redshift", DOWN): 3_100,
 }
 MOST = 40
 """Syncs of a grid, however many bytes one takes."""

@@ -1,4 +1,4 @@
-"""Two writers, one real S3 server, a thousand rounds: of each round exactly one swap is in."""
+"""Two writers, one real S3 server, hundreds of rounds: of each round exactly one swap is in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from s3rs_async.s3.store import Store, open_store
 from s3rs_async.sandbox import s3 as server
 from s3rs_async.sandbox.process import Den
 
-ROUNDS = 1000
+ROUNDS = 400
 PIPELINES = 4
 
 
