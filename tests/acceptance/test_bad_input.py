@@ -139,8 +139,6 @@ def test_data_that_redshift_cannot_take_is_named_before_it_is_loaded(cli: Cli) -
     stamp = "changed TIMESTAMP(6) NOT NULL DEFAULT NOW(6) ON UPDATE NOW(6), KEY (changed)"
     wide, tail = "\u20ac" * 64, "x" * 70_000
     cli.mysql(
-        f"CREATE TABLE spots (id INT PRIMARY KEY, note VARCHAR(9), spot POINT, {stamp})",
-        "INSERT INTO spots (id, note, spot) VALUES (1, 'a', POINT(1, 2))",
         f"CREATE TABLE wide (id INT PRIMARY KEY, note VARCHAR(9), `{wide}` INT, {stamp})",
         "INSERT INTO wide (id, note) VALUES (1, 'a')",
         f"CREATE TABLE texts (id INT PRIMARY KEY, note LONGTEXT, {stamp})",
@@ -148,14 +146,12 @@ def test_data_that_redshift_cannot_take_is_named_before_it_is_loaded(cli: Cli) -
         f"CREATE TABLE nul (id INT PRIMARY KEY, note VARCHAR(9), {stamp})",
         "INSERT INTO nul (id, note) VALUES (3, 'a\\0b')",
     )
-    names = ("spots", "wide", "texts", "nul")
+    names = ("wide", "texts", "nul")
     bad = cli.sync(*names, "--json-output")
     assert bad.code == 3, bad.err
-    assert len(bad.lines) == 8, bad.err
+    assert len(bad.lines) == 6, bad.err
     results = json.loads(bad.out)["table_results"]
-    spots, wide_, texts, nul = (results[f"{cli.database}.{t}"]["error_message"] for t in names)
-    assert "no rule for this column type" in spots
-    assert "type=point" in spots
+    wide_, texts, nul = (results[f"{cli.database}.{t}"]["error_message"] for t in names)
     assert wide in wide_
     assert "127" in wide_
     assert "70000 bytes" in texts
@@ -165,13 +161,12 @@ def test_data_that_redshift_cannot_take_is_named_before_it_is_loaded(cli: Cli) -
     assert not cli.tables()
 
     cli.mysql(
-        "ALTER TABLE spots DROP COLUMN spot",
         f"ALTER TABLE wide DROP COLUMN `{wide}`",
         "UPDATE texts SET note = 'mended' WHERE id = 8",
         "UPDATE nul SET note = 'mended'",
     )
-    cli.sync("spots", "wide", "texts", "nul").does()
-    for table in ("spots", "wide", "texts", "nul"):
+    cli.sync(*names).does()
+    for table in names:
         cli.is_equal(table)
 
 

@@ -282,12 +282,6 @@ async def test_an_unknown_table_names_its_neighbours(run: Run, source: Source) -
     assert ".orders" in caught.value.hint
 
 
-async def test_a_type_without_a_rule_is_named(run: Run, source: Source) -> None:
-    run("CREATE TABLE a (id INT PRIMARY KEY, p POINT)")
-    with pytest.raises(DataError, match=r"\.a, column=p, type=point"):
-        await plan_of(source)
-
-
 async def test_the_position_never_lies_past_the_bound(run: Run, source: Source) -> None:
     run("CREATE TABLE a (id INT PRIMARY KEY, t DATETIME NOT NULL, KEY (t))")
     run("INSERT INTO a SELECT seq, '2026-01-01' + INTERVAL seq SECOND FROM seq_1_to_10")

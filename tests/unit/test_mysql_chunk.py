@@ -187,3 +187,12 @@ def test_an_index_is_walked_only_if_it_has_the_rows_in_order(
     plan = plan_for(table(ID, NOTE, STAMP, indexes=(("i", columns),), engine=engine))
     assert plan.index == index
     assert bool(plan.warnings) is (index is None)
+
+
+def test_a_type_without_a_rule_is_named() -> None:
+    strange = SourceColumn("p", "xmltype", "xmltype", nullable=True)
+    with pytest.raises(DataError, match="no rule for this column type") as caught:
+        plan_for(table(ID, strange))
+    assert caught.value.context["table"] == "shop.orders"
+    assert caught.value.context["column"] == "p"
+    assert caught.value.context["type"] == "xmltype"
