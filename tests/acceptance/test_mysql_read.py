@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from s3rs_async.errors import ConfigError, DataError, SchemaDriftError
+from s3rs_async.errors import ConfigError, SchemaDriftError
 from s3rs_async.model import Bound, Change, Position, Proof, Strategy
 from s3rs_async.mysql.bound import fix_bound
 from s3rs_async.mysql.connection import Source

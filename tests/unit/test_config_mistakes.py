@@ -18,7 +18,10 @@ targets:
 s3: {bucket: b}
 """
 QUOTES = "a text with a comma, a colon or a # in it needs quotes; "
-SOURCE_KEYS = "known: host, port, user, password, tls, ca, cursor_time_zone, protocol, max_row_bytes, query_timeout, read_timeout, tunnel"
+SOURCE_KEYS = (
+    "known: host, port, user, password, tls, ca, cursor_time_zone, protocol, max_row_bytes, "
+    "query_timeout, read_timeout, tunnel"
+)
 DURATION = "write it as 90s, 15m or 1h30m"
 ZONE = "an offset such as +08:00, or an IANA name such as Europe/Berlin"
 BRACES = "indent its settings below it, or write them in braces"
