@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import DataError
+from . import digits
 from .types import Cast, Rule
 from .wire import PAD
 
@@ -31,6 +32,7 @@ _NULL = 0xFB
 _NONE = 0xFF
 _ASCII_END = 0x80
 _LARGE = 1 << 20  # bytes
+_EVEN = pa.array(np.arange(0, 1 << 17, 2, dtype=np.int32))
 _WIDTHS = ((0xFC, 2), (0xFD, 3), (0xFE, 8))
 
 
@@ -156,7 +158,26 @@ def shown(rule: Rule, values: Values) -> pa.Array:
         case Cast.TEXT:
             return _text(values)
         case _:
-            return cast(together(values).view(pa.string()), arrow_type(rule.arrow))
+            return _read_as(arrow_type(rule.arrow), values)
+
+
+def _read_as(to: pa.DataType, values: Values) -> pa.Array:
+    """What is written in another type."""
+    if pa.types.is_decimal128(to):
+        data, null = values.data, values.null
+        found = digits.decimals(data, values.start, values.end, null, to.precision, to.scale)
+        if found is not None:
+            return fixed(to, long_decimals(found), null)
+    return cast(together(values).view(pa.string()), to)
+
+
+def long_decimals(found: npt.NDArray[np.generic]) -> npt.NDArray[np.void]:
+    """Numbers of 64 bits as decimals: behind each are 64 bits that say its sign."""
+    pairs = np.zeros((len(found), 2), "<u8")
+    pairs[:, 0] = found.view("<u8")
+    if found.dtype.kind == "i":
+        pairs[:, 1] = (found.view("<i8") >> 63).view("<u8")
+    return pairs.view("V16").ravel()
 
 
 def cast(array: pa.Array, to: pa.DataType) -> pa.Array:
@@ -201,12 +222,18 @@ def together(values: Values) -> pa.Array:
     both = pa.Array.from_buffers(
         pa.binary(), 2 * rows, [None, pa.py_buffer(offsets), pa.py_buffer(values.data)]
     )
-    even = pa.array(np.arange(0, 2 * rows, 2, dtype=np.int32))
-    taken = pc.take(both, even, boundscheck=False)
+    taken = pc.take(both, _even(rows), boundscheck=False)
     if values.null is None:
         return taken
     _, ends, data = taken.buffers()
     return pa.Array.from_buffers(pa.binary(), rows, [valid(values.null), ends, data])
+
+
+def _even(rows: int) -> pa.Array:
+    """So many even numbers."""
+    if rows <= len(_EVEN):
+        return _EVEN.slice(0, rows)
+    return pa.array(np.arange(0, 2 * rows, 2, dtype=np.int32))
 
 
 def _in_place(values: Values) -> pa.Array:

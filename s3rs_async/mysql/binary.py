@@ -3,7 +3,8 @@
 A row is a zero byte, a bitmap of what is NULL (its first two bits mean nothing), and the values
 that are not. As in the text protocol every row's cursor stands at its next value: a number is
 gathered and stepped over by its width, all else by its length, NULL not at all. The proof is the
-same: behind the last column each cursor must stand at the start of the next packet.
+same: behind the last column each cursor must stand at the start of the next packet. What all rows
+step over alike moves no cursor: the data that they stand in begins so much later.
 
 The batch is the one that the text protocol's rows give (`decode`), with the same schema, counts and
 errors; a value that its column cannot hold is an error here too. What the server sends must be what
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,14 +24,14 @@ import pyarrow as pa
 
 from ..errors import DataError
 from . import arrays, moments, policy
-from .arrays import Bools, Bytes, Ints, arrow_type
+from .arrays import Bools, Bytes, Ints, Values, arrow_type
 from .decode import Decoded, schema
 from .field import NOT_FIXED, Field, Form
 from .floats import rounded
 from .policy import Gathered, Kept, Ruling
 from .spelling import spelled
 from .types import Cast, Rule
-from .wire import Packets
+from .wire import PAD, Packets
 
 _HEADER = 4
 _RESERVED = 2  # bits of the bitmap in front of the first column's
@@ -49,19 +51,68 @@ _CASTS = {
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column's cursors on their way: its rule and what the server says of it."""
+    """A column's rule, what the server says of it, and the numbers that it sends if it does."""
 
     rule: Rule
     field: Field
     arrow: pa.DataType
+    number: np.dtype[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A column read, and where the cursors stand now."""
+@dataclass(slots=True)
+class _Cursors:
+    """Where each row's next value begins, counted from the begin of `data`; at most at `most`."""
 
-    ruling: Ruling
+    data: Bytes
     at: Ints
+    most: int
+
+    def values(self, null: Bools | None) -> Values:
+        """The values that are behind their lengths; the cursors stand behind them."""
+        self._check()
+        values = arrays.behind_known_lengths(self.data, self.at, null)
+        self.at, self.most = values.end, len(self.data) - PAD
+        return values
+
+    def numbers(self, kind: np.dtype[Any], null: Bools | None) -> npt.NDArray[Any]:
+        """The values that are as wide as their kind; the cursors stand behind them."""
+        self._check()
+        width = kind.itemsize
+        found = np.ndarray((len(self.data) - width + 1,), kind, self.data, 0, (1,))[self.at]
+        if null is None:
+            self.data = self.data[width:]
+        else:
+            self.at = self.at + width * ~null
+            self.most += width
+        return found
+
+    def _check(self) -> None:
+        """All stand inside of the data, so that as much as PAD can be read there."""
+        if self.most > len(self.data) - PAD:
+            arrays.check_inside(self.data, self.at)
+            self.most = len(self.data) - PAD
+
+
+class _Bitmaps:
+    """Which values are NULL; eight columns ask for the same byte of all rows."""
+
+    def __init__(self, data: Bytes, at: Ints) -> None:
+        self._data, self._at = data, at
+        self._number = -1
+        self._found = np.empty(0, np.uint8)
+        self._any = 0
+
+    def null(self, column: int) -> Bools | None:
+        """The rows in which a column is NULL; None for none."""
+        number, bit = divmod(column + _RESERVED, 8)
+        if number != self._number:
+            self._number = number
+            self._found = self._data.take(self._at + number)
+            self._any = int(np.bitwise_or.reduce(self._found))
+        if not self._any >> bit & 1:
+            return None
+        null: Bools = (self._found & np.uint8(1 << bit)) != 0
+        return null
 
 
 class BinaryDecoder:
@@ -79,14 +130,13 @@ class BinaryDecoder:
         data, bitmaps = packets.data, packets.starts + (_HEADER + 1)
         if data.take(bitmaps - 1).any():
             raise arrays.misread()
-        gathered = Gathered()
-        at = bitmaps + self._bitmap
-        arrays.check_inside(data, at)
+        gathered, nulls = Gathered(), _Bitmaps(data, bitmaps)
+        arrays.check_inside(data, bitmaps + self._bitmap)
+        cursors = _Cursors(data, bitmaps + self._bitmap, len(data) - PAD)
         for index, column in enumerate(self._columns):
-            read = _read(column, data, at, _null(data, bitmaps, index))
-            gathered.take(column.rule, read.ruling)
-            at = read.at
-        arrays.check_ends(at, packets.starts, packets.end)
+            gathered.take(column.rule, _read(column, cursors, nulls.null(index)))
+        passed = len(data) - len(cursors.data)
+        arrays.check_ends(cursors.at + passed, packets.starts, packets.end)
         if gathered.refused is not None:
             rule, refused = gathered.refused
             rules = [each.rule for each in self._columns]
@@ -123,47 +173,38 @@ def _column(rule: Rule, field: Field) -> _Column:
             type=rule.source_type,
             hint="the table was changed since it was described: run it again",
         )
-    return _Column(rule, field, arrow)
+    letter = "f" if field.form is Form.REAL else "u" if field.unsigned else "i"
+    return _Column(rule, field, arrow, np.dtype(f"<{letter}{field.width or 1}"))
 
 
-def _null(data: Bytes, bitmaps: Ints, index: int) -> Bools | None:
-    byte, bit = divmod(index + _RESERVED, 8)
-    null = (data.take(bitmaps + byte) & np.uint8(1 << bit)) != 0
-    return null if null.any() else None
-
-
-def _read(column: _Column, data: Bytes, at: Ints, null: Bools | None) -> _Read:
+def _read(column: _Column, cursors: _Cursors, null: Bools | None) -> Ruling:
     with arrays.fitting(column.rule):
         match column.field.form:
             case Form.WHOLE | Form.REAL:
-                return _numbers(column, data, at, null)
+                return _numbers(column, cursors, null)
             case Form.DATE | Form.MOMENT | Form.SPAN:
-                return _times(column, data, at, null)
+                return _times(column, cursors.values(null))
             case Form.BYTES | Form.RAW:
-                values = arrays.behind_known_lengths(data, at, null)
-                return _Read(policy.shown(column.rule, values), values.end)
+                return policy.shown(column.rule, cursors.values(null))
             case Form.NOTHING:
-                if len(at) and (null is None or not null.all()):
+                rows = len(cursors.at)
+                if rows and (null is None or not null.all()):
                     raise arrays.misread()
-                return _Read(_nothing(column, len(at)), at)
+                return _nothing(column, rows)
 
 
-def _numbers(column: _Column, data: Bytes, at: Ints, null: Bools | None) -> _Read:
+def _numbers(column: _Column, cursors: _Cursors, null: Bools | None) -> Ruling:
     field = column.field
-    arrays.check_inside(data, at)
-    letter = "f" if field.form is Form.REAL else "u" if field.unsigned else "i"
-    kind = np.dtype(f"<{letter}{field.width}")
-    found = np.ndarray((len(data) - field.width + 1,), kind, data, 0, (1,))[at]
-    after = at + (field.width if null is None else field.width * ~null)
+    found = cursors.numbers(column.number, null)
     if field.form is Form.REAL and field.decimals < NOT_FIXED:
         found = rounded(found.astype(np.float64), field.decimals, null)
     match column.rule.cast:
         case Cast.FLAG:
-            return _Read(policy.flags(found, null), after)
+            return policy.flags(found, null)
         case Cast.LONG if found.dtype == np.uint64:
-            return _Read(policy.longs(found, null), after)
+            return policy.longs(found, null)
         case _:
-            return _Read(Kept(_number_array(column.arrow, found, null)), after)
+            return Kept(_number_array(column.arrow, found, null))
 
 
 def _nothing(column: _Column, rows: int) -> Kept:
@@ -175,7 +216,7 @@ def _nothing(column: _Column, rows: int) -> Kept:
 def _number_array(to: pa.DataType, found: npt.NDArray[np.generic], null: Bools | None) -> pa.Array:
     """The numbers in the rule's type; ArrowInvalid where one does not fit."""
     if to == _LONG_DECIMAL and found.dtype.itemsize == to.byte_width // 2:
-        return arrays.fixed(to, _long_decimals(found), null)
+        return arrays.fixed(to, arrays.long_decimals(found), null)
     if pa.types.is_integer(to):
         wanted = to.to_pandas_dtype()
         if np.can_cast(found.dtype, wanted, "safe"):
@@ -183,27 +224,17 @@ def _number_array(to: pa.DataType, found: npt.NDArray[np.generic], null: Bools |
     return arrays.cast(arrays.fixed(pa.from_numpy_dtype(found.dtype), found, null), to)
 
 
-def _long_decimals(found: npt.NDArray[np.generic]) -> npt.NDArray[np.void]:
-    """Numbers of 64 bits as decimals: each behind it has 64 bits that say its sign."""
-    pairs = np.zeros((len(found), 2), "<u8")
-    pairs[:, 0] = found.view("<u8")
-    if found.dtype.kind == "i":
-        pairs[:, 1] = (found.view("<i8") >> 63).view("<u8")
-    return pairs.view("V16").ravel()
-
-
-def _times(column: _Column, data: Bytes, at: Ints, null: Bools | None) -> _Read:
+def _times(column: _Column, values: Values) -> Ruling:
     rule = column.rule
-    values = arrays.behind_known_lengths(data, at, null)
     length = values.end - values.start
     if rule.cast is Cast.SPAN:
-        micros = moments.packed_spans(data, values.start, length)
+        micros = moments.packed_spans(values.data, values.start, length)
         if micros is None:
             raise arrays.unfit(rule)
-        return _Read(Kept(arrays.fixed(pa.int64(), micros, null)), values.end)
+        return Kept(arrays.fixed(pa.int64(), micros, values.null))
     packed = moments.packed_dates if rule.cast is Cast.DATE else moments.packed_stamps
-    found = packed(data, values.start, length)
+    found = packed(values.data, values.start, length)
     if found is None:
         raise arrays.unfit(rule)
     numbers, bad = found
-    return _Read(policy.dates(rule, numbers, bad, null), values.end)
+    return policy.dates(rule, numbers, bad, values.null)

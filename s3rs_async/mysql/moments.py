@@ -134,20 +134,19 @@ def _calendar_days(year: Ints, month: Ints, day: Ints) -> tuple[npt.NDArray[np.i
 
 def packed_dates(data: Bytes, start: Ints, length: Ints) -> Dates | None:
     """Days since 1970, and which rows hold a date that no calendar has."""
-    if not _are(length, _DATE_LENGTHS):
-        return None
-    return _packed_days(_words(data, start, _WORD) & _MASKS.take(length))
+    span = _extent(length, _DATE_LENGTHS)
+    return None if span is None else _packed_days(_dated(data, start, length, span))
 
 
 def packed_stamps(data: Bytes, start: Ints, length: Ints) -> Stamps | None:
     """Microseconds since 1970, and which rows hold a date that no calendar has."""
-    if not _are(length, _STAMP_LENGTHS):
+    span = _extent(length, _STAMP_LENGTHS)
+    if span is None:
         return None
-    word = _words(data, start, _WORD)
-    word &= _MASKS.take(length)
+    word = _dated(data, start, length, span)
     days, bad = _packed_days(word)
     micros = _packed_clock(word >> _DAY_BITS, _LAST_HOUR)
-    if micros is None or not _add_micros(micros, data, start + 7, length == _STAMP_LENGTHS[-1]):
+    if micros is None or not _add_micros(micros, data, start + 7, _which(length, span, 11)):
         return None
     micros += days * np.int64(_DAY)
     return micros, bad
@@ -155,15 +154,17 @@ def packed_stamps(data: Bytes, start: Ints, length: Ints) -> Stamps | None:
 
 def packed_spans(data: Bytes, start: Ints, length: Ints) -> Ints | None:
     """Signed microseconds."""
-    if not _are(length, _SPAN_LENGTHS):
+    span = _extent(length, _SPAN_LENGTHS)
+    if span is None:
         return None
     word = _words(data, start, _WORD)
-    word[length == 0] = 0
+    if not span[0]:
+        word[length == 0] = 0
     minus, days = word & _BYTE, (word >> _BYTE_BITS & _HALF_MASK).view(np.int64)
     micros = _packed_clock(word >> _SIGNED_DAYS_BITS, _LONGEST_SPAN)
     if micros is None or _most(days) > _LONGEST_SPAN or _most(minus) > 1:
         return None
-    if not _add_micros(micros, data, start + 8, length == _SPAN_LENGTHS[-1]):
+    if not _add_micros(micros, data, start + 8, _which(length, span, 12)):
         return None
     micros += days * np.int64(_DAY)
     return np.where(minus != 0, -micros, micros)
@@ -185,16 +186,28 @@ _DAY_BITS, _SIGNED_DAYS_BITS = np.uint64(32), np.uint64(40)
 _MASKS = np.array([(1 << 8 * min(length, 7)) - 1 for length in range(12)], np.uint64)
 
 
-def _are(length: Ints, allowed: tuple[int, ...]) -> bool:
-    """Whether all lengths are such; most columns have one alone."""
+def _extent(length: Ints, allowed: tuple[int, ...]) -> tuple[int, int] | None:
+    """The least and the greatest length; None where some are not allowed."""
     if not len(length):
-        return True
+        return allowed[0], allowed[0]
     least, most = int(length.min()), int(length.max())
     if least == most or allowed == (least, most):
-        return least in allowed
+        return (least, most) if least in allowed else None
     table = np.zeros(allowed[-1] + 1, np.bool_)
     table[list(allowed)] = True
-    return most < len(table) and bool(table.take(length).all())
+    return (least, most) if most < len(table) and table.take(length).all() else None
+
+
+def _which(length: Ints, span: tuple[int, int], longest: int) -> Bools | None:
+    """Which rows have the greatest length that is allowed; None for none."""
+    return length == longest if span[1] == longest else None
+
+
+def _dated(data: Bytes, start: Ints, length: Ints, span: tuple[int, int]) -> Words:
+    """The bytes of a date and the clock behind it, zero where a value has none of them."""
+    word = _words(data, start, _WORD)
+    word &= _MASKS[span[0]] if span[0] == span[1] else _MASKS.take(length)
+    return word
 
 
 def _words(data: Bytes, at: Ints, kind: np.dtype[np.unsignedinteger]) -> Words:
@@ -226,9 +239,9 @@ def _packed_clock(word: Words, last: int) -> Ints | None:
     return hours.view(np.int64)
 
 
-def _add_micros(to: Ints, data: Bytes, at: Ints, has: Bools) -> bool:
+def _add_micros(to: Ints, data: Bytes, at: Ints, has: Bools | None) -> bool:
     """Add what is behind the second, where there is something; False for a second or more."""
-    if not has.any():
+    if has is None:
         return True
     found = _words(data, at, _HALF).astype(np.int64)
     if not has.all():

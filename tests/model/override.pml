@@ -73,7 +73,10 @@ done:
 /* Batch w[i] under a fresh id: its own rows, versions and mode, chained from `last`. */
 inline copied(LG, LS, LW) {
   c = nb; nb++;
-  b_lo[c] = b_lo[w[i]]; b_hi[c] = b_hi[w[i]]; b_v[c] = b_v[w[i]]; b_file[c] = 1; b_ep[c] = myep;
+  b_lo[c] = b_lo[w[i]]; b_hi[c] = b_hi[w[i]]; b_v[c] = b_v[w[i]]; b_file[c] = 1;
+#ifdef GC
+  b_ep[c] = myep;
+#endif
   b_par[c] = last; b_gen[c] = LG + NEWGEN; b_seq[c] = LS;
   b_rep[c] = (b_rep[w[i]] || (REPLAY == 2 && i == n - 1));
 #if defined(WINDOWS) && !defined(APPENDAGAIN)

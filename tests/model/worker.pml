@@ -15,8 +15,19 @@
   q_last = l_last; q_gen = l_gen; q_hist = l_hist; q_seq = l_seq
 #ifdef TWO
 #define SELECT_FEEDER q_feed = l_feed
+#define FORGET_FEEDER q_feed = 0
 #else
 #define SELECT_FEEDER skip
+#define FORGET_FEEDER skip
+#endif
+/* What will not be read again is set to 0: states that differ in it alone are one. */
+#define FORGET_HEAD \
+  q_last = 0; q_gen = 0; q_hist = 0; q_seq = 0; FORGET_FEEDER
+/* An attempt that is in no state and on no way into one; where a PUT is repeated nobody knows that. */
+#if defined(REBASE) || defined(BLIND) || defined(NOCAS)
+#define NEVER_WAS(NB) skip
+#else
+#define NEVER_WAS(NB) b_lo[NB] = 0; b_hi[NB] = 0; b_par[NB] = 0; b_gen[NB] = 0; b_seq[NB] = 0; b_rep[NB] = 0
 #endif
 
 /* watermark reconcile: the ledger is the second copy of the truth */
@@ -51,8 +62,7 @@ proctype Worker(bit recovery; bit extract; bit reset) {
   if :: recovery -> (running == 0) :: else fi;
 
 claim:
-  atomic { b = 0; clr(N); clr(L); myep = 0; res = 0;
-           q_last = 0; q_gen = 0; q_hist = 0; q_seq = 0;
+  atomic { b = 0; clr(N); clr(L); myep = 0; res = 0; FORGET_HEAD;
            if :: recovery :: !recovery && claims > 0 -> claims-- :: else -> goto done fi;
            cp(L, S); cp(N, L); N.epoch = L.epoch + 1
 #ifdef REBASE
@@ -90,7 +100,7 @@ claim:
 #endif
 
 loop:
-  atomic { b = 0; res = 0; clr(N); cp(L, S);                                        /* X1 */
+  atomic { b = 0; res = 0; clr(N); FORGET_HEAD; cp(L, S);                           /* X1 */
 #ifdef REBASE
     if :: !extract && !reset && !recovery -> myep = L.epoch :: else fi;
 #endif
@@ -101,7 +111,10 @@ loop:
     :: extract && L.np < 2 && L.wm < NROWS && (recovery || nb + RES < MAXB) && nb < MAXB ->
        /* X2..X7: read rows [wm, hi), upload parts and manifest under a fresh id */
        b = nb; nb++;
-       b_lo[b] = L.wm; b_par[b] = L.last; b_gen[b] = L.gen; b_rep[b] = L.rep; b_ep[b] = myep; b_seq[b] = L.seq + 1; b_file[b] = 1;
+       b_lo[b] = L.wm; b_par[b] = L.last; b_gen[b] = L.gen; b_rep[b] = L.rep; b_seq[b] = L.seq + 1; b_file[b] = 1;
+#ifdef GC
+       b_ep[b] = myep;
+#endif
        if
        :: b_hi[b] = NROWS
        :: L.wm + 1 < NROWS -> b_hi[b] = L.wm + 1
@@ -123,7 +136,7 @@ loop:
   }
 
 commit:                                                                            /* X8 */
-  CRASHABLE;
+  if :: true :: atomic { (faults > 0 && !recovery) -> faults--; NEVER_WAS(b); goto crashed } fi;
   atomic { cp(N, L); N.wm = b_hi[b]; N.last = b; N.seq = b_seq[b]; N.rep = 0; N.p[N.np] = b; N.np = N.np + 1;
 #ifdef WINDOWS
     if :: N.wm >= N.win -> N.win = 0 :: else fi
@@ -154,8 +167,10 @@ again:
   /* after a lost answer look only at the CURRENT state; if it is not mine, call it failed and tidy up */
   atomic { if :: res == UNK && S.last != b -> b_file[b] = 0; check_state() :: else fi };
 #endif
-  CRASHABLE;
-  goto loop;
+  atomic {
+    if :: res == FAIL -> NEVER_WAS(b) :: else fi;
+    if :: goto loop :: faults > 0 && !recovery -> faults--; goto crashed fi
+  }
 
 load:
   atomic { b = L.p[0]
@@ -321,7 +336,7 @@ done:
        fi;
 #endif
        check_source()                                                               /* A5 */
-    :: else -> running--
+    :: else -> b = 0; clr(N); clr(L); myep = 0; res = 0; FORGET_HEAD; claims = 0; did = 0; running--
     fi
   }
 ended:
