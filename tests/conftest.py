@@ -33,6 +33,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 import psycopg  # noqa: E402
 import pymysql  # noqa: E402
 import pytest  # noqa: E402
+import uvloop  # noqa: E402
 from xdist.scheduler import WorkStealingScheduling  # noqa: E402
 
 from s3rs_async import clock  # noqa: E402
@@ -131,9 +132,12 @@ class _Jumping(selectors.DefaultSelector):
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Virtual time for unit tests, the real loop for the others."""
-    virtual = _UNIT in item.path.parents
-    return {"virtual": VirtualTimeLoop} if virtual else {"real": asyncio.new_event_loop}
+    """Virtual time for unit tests, the real loop for the others, the product's for some beside."""
+    if _UNIT in item.path.parents:
+        return {"virtual": VirtualTimeLoop}
+    if item.get_closest_marker("uvloop") is not None:
+        return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return {"real": asyncio.new_event_loop}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

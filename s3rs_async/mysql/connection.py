@@ -33,7 +33,7 @@ from .dial import Connection, check_driver, dial, drop, hang_up, is_quiet, leave
 from .field import Field
 from .idle import Idle
 from .protocol import Choice, Protocol
-from .receive import Limits, fill, patient
+from .receive import Limits, patient, receiving
 from .wire import Cutter, Packets
 
 _KILL_SECONDS = 5.0
@@ -249,10 +249,9 @@ class Session:
                 if not await self._begun(sql, rows=rows):
                     return
                 cutter = Cutter(self.connection._next_seq_id, self._limits.row_bytes)  # noqa: SLF001
-                while not cutter.done:
-                    await fill(self.connection, cutter, self._limits)
-                    while cutter.full or (cutter.done and cutter.ready):
-                        yield cutter.take()
+                async with receiving(self.connection, cutter, self._limits) as intake:
+                    while (packets := await intake.block()) is not None:
+                        yield packets
                 self._forget()
             self.busy = False
         finally:

@@ -136,6 +136,11 @@ class Cutter:
         return bool(self._cut)
 
     @property
+    def blocks(self) -> int:
+        """How many blocks of rows wait."""
+        return len(self._cut)
+
+    @property
     def ready(self) -> bool:
         """Whether rows wait."""
         return bool(self._cut or self._walked)
