@@ -55,6 +55,7 @@ class _Column:
 
     rule: Rule
     field: Field
+    form: Form
     arrow: pa.DataType
     number: np.dtype[Any]
 
@@ -134,7 +135,11 @@ class BinaryDecoder:
         arrays.check_inside(data, bitmaps + self._bitmap)
         cursors = _Cursors(data, bitmaps + self._bitmap, len(data) - PAD)
         for index, column in enumerate(self._columns):
-            gathered.take(column.rule, _read(column, cursors, nulls.null(index)))
+            try:
+                ruling = _read(column, cursors, nulls.null(index))
+            except pa.ArrowInvalid as error:
+                raise arrays.unfit(column.rule) from error
+            gathered.take(column.rule, ruling)
         passed = len(data) - len(cursors.data)
         arrays.check_ends(cursors.at + passed, packets.starts, packets.end)
         if gathered.refused is not None:
@@ -174,29 +179,28 @@ def _column(rule: Rule, field: Field) -> _Column:
             hint="the table was changed since it was described: run it again",
         )
     letter = "f" if field.form is Form.REAL else "u" if field.unsigned else "i"
-    return _Column(rule, field, arrow, np.dtype(f"<{letter}{field.width or 1}"))
+    return _Column(rule, field, field.form, arrow, np.dtype(f"<{letter}{field.width or 1}"))
 
 
 def _read(column: _Column, cursors: _Cursors, null: Bools | None) -> Ruling:
-    with arrays.fitting(column.rule):
-        match column.field.form:
-            case Form.WHOLE | Form.REAL:
-                return _numbers(column, cursors, null)
-            case Form.DATE | Form.MOMENT | Form.SPAN:
-                return _times(column, cursors.values(null))
-            case Form.BYTES | Form.RAW:
-                return policy.shown(column.rule, cursors.values(null))
-            case Form.NOTHING:
-                rows = len(cursors.at)
-                if rows and (null is None or not null.all()):
-                    raise arrays.misread()
-                return _nothing(column, rows)
+    match column.form:
+        case Form.WHOLE | Form.REAL:
+            return _numbers(column, cursors, null)
+        case Form.DATE | Form.MOMENT | Form.SPAN:
+            return _times(column, cursors.values(null))
+        case Form.BYTES | Form.RAW:
+            return policy.shown(column.rule, cursors.values(null))
+        case Form.NOTHING:
+            rows = len(cursors.at)
+            if rows and (null is None or not null.all()):
+                raise arrays.misread()
+            return _nothing(column, rows)
 
 
 def _numbers(column: _Column, cursors: _Cursors, null: Bools | None) -> Ruling:
     field = column.field
     found = cursors.numbers(column.number, null)
-    if field.form is Form.REAL and field.decimals < NOT_FIXED:
+    if column.form is Form.REAL and field.decimals < NOT_FIXED:
         found = rounded(found.astype(np.float64), field.decimals, null)
     match column.rule.cast:
         case Cast.FLAG:

@@ -12,6 +12,9 @@ Bytes are received into blocks, which are never written to again once their rows
 what a full block has of its next row begins the next block. A row that is longer than a block gets
 an array of its own (`long`), and is handed out alone.
 
+A block is as small as the processor's caches like it, and twice as large where it would have few
+rows: a decoder's steps cost as much for a few as for some thousands.
+
 Packets are found by walking their lengths (`lanes`), which is cheap for large pieces only. So they
 are walked when the block is full, when the last bytes look like an EOF packet, or when the caller
 has waited in vain for more (`walk`): an error packet at the end of what the server sends is found
@@ -36,6 +39,8 @@ Bytes = npt.NDArray[np.uint8]
 
 PAD = long.PAD
 BLOCK = 1 << 21
+WIDE_BLOCK = 1 << 22
+_FEW_ROWS = 8192
 MOST_ROW_BYTES = 128 << 20
 LONGEST_KEY = 1 << 18  # bytes; no index of any server has values nearly as long
 _EOF, _ERR = 0xFE, 0xFF
@@ -67,11 +72,12 @@ class Cutter:
         self._most = most
         self._cut: deque[Packets] = deque()
         self._long: LongRow | None = None
+        self._size = BLOCK
         self._begin(b"")
 
     def _begin(self, left: bytes | memoryview) -> None:
         """A new block, which begins with what the one before had left."""
-        self._block = np.empty(BLOCK + PAD, np.uint8)
+        self._block = np.empty(self._size + PAD, np.uint8)
         self._view = self._block.data
         self._view[: len(left)] = left
         self._filled = len(left)
@@ -98,7 +104,7 @@ class Cutter:
 
     def room(self) -> memoryview:
         """Where the next bytes go; never empty."""
-        return self._view[self._filled : BLOCK] if self._long is None else self._long.room()
+        return self._view[self._filled : self._size] if self._long is None else self._long.room()
 
     def took(self, count: int) -> None:
         """So many bytes were written there; raise the server's error when they hold one."""
@@ -107,7 +113,7 @@ class Cutter:
             self._took_of_long(self._long, count)
             return
         self._filled += count
-        if self._filled == BLOCK:
+        if self._filled == self._size:
             self.walk()
             self._next_block()
         elif self._may_end():
@@ -166,6 +172,8 @@ class Cutter:
         end, looked = self._walked, self._looked
         starts = np.concatenate(self._starts) if self._starts else np.empty(0, np.int64)
         self._cut.append(Packets(self._block[: end + PAD], starts, end))
+        if end * _FEW_ROWS > len(starts) * BLOCK:
+            self._size = WIDE_BLOCK
         self._begin(self._view[end : self._filled])
         self._looked = looked - end
 
