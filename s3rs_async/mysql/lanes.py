@@ -5,10 +5,11 @@ that is not whole, that is no row (EOF, ERR, an empty one), that is out of seque
 greatest length (it would go on in the next one).
 
 A Python loop takes its time for every packet, so a large piece is cut into lanes that numpy walks
-side by side. Where a lane's first packet starts is a guess, from lengths that are small and numbers
-that follow each other. The walk is the proof: each lane must end exactly where the next one began,
-which makes them one chain from a known start; that chain is then cut where a plain walk would have
-stopped. A guess that fails costs time alone: the plain walk does it again.
+side by side. Where a lane's first packet starts is a guess, from lengths like those of the piece's
+first packets and numbers that follow each other. The walk is the proof: each lane must end exactly
+where the next one began, which makes them one chain from a known start; that chain is then cut
+where a plain walk would have stopped. A guess that fails costs time alone: the plain walk does it
+again.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _SAMPLE = 64  # packets walked plainly to learn how long they are
 _PER_LANE = 48  # packets that a lane should have
 _LEAST_LANES = 8
 _HOPS = 4  # packets in sequence that make a guess
+_SLACK = 64  # bytes beyond those in which a packet must start, where all are short
 
 
 def walk(data: bytearray | memoryview, at: int, sequence: int) -> Found:
@@ -37,8 +39,8 @@ def walk(data: bytearray | memoryview, at: int, sequence: int) -> Found:
     head = walk_plainly(data, at, sequence, most=_SAMPLE)
     if len(head[2]) < _SAMPLE:
         return head
-    average = (head[0] - at) / _SAMPLE
-    tail = walk_in_lanes(data, head[0], head[1], average)
+    lengths = np.diff(head[2], append=head[0]) - _HEADER
+    tail = walk_in_lanes(data, head[0], head[1], lengths)
     if tail is None:
         tail = walk_plainly(data, head[0], head[1])
     return tail[0], tail[1], np.concatenate([head[2], tail[2]])
@@ -65,14 +67,17 @@ def walk_plainly(
 
 
 def walk_in_lanes(
-    data: bytearray | memoryview, at: int, sequence: int, average: float
+    data: bytearray | memoryview, at: int, sequence: int, lengths: Starts
 ) -> Found | None:
-    """The same, lanes side by side; None if a guess fails or there are too few packets."""
-    count = int((len(data) - at) / average / _PER_LANE)
+    """The same, lanes side by side; None if a guess fails or there are too few packets.
+
+    `lengths` are those of some packets before.
+    """
+    count = int((len(data) - at) / (lengths.mean() + _HEADER) / _PER_LANE)
     if count < _LEAST_LANES:
         return None
     headers = np.ndarray((len(data) - 3,), "<u4", data, 0, (1,))
-    entries = _entries(headers, at, count, average)
+    entries = _entries(headers, at, count, lengths)
     if entries is None:
         return None
     chain = _chain(headers, entries)
@@ -86,9 +91,12 @@ def walk_in_lanes(
     return rest[0], rest[1], np.concatenate([starts, rest[2]])
 
 
-def _entries(headers: npt.NDArray[np.uint32], at: int, count: int, average: float) -> Starts | None:
+def _entries(
+    headers: npt.NDArray[np.uint32], at: int, count: int, lengths: Starts
+) -> Starts | None:
     """Where each lane's first packet seems to start: the first is known, the others guessed."""
-    window = int(average * 4) + 64
+    least, most = int(lengths.min()) // 2, int(lengths.max()) * 2
+    window = min(int(lengths.mean() * 4), most) + _SLACK
     span = (len(headers) - at - window) // count
     if span <= window:
         return None
@@ -96,28 +104,27 @@ def _entries(headers: npt.NDArray[np.uint32], at: int, count: int, average: floa
     near = np.lib.stride_tricks.as_strided(
         headers[bases[0] :], (count - 1, window), (span, 1), writeable=False
     )
-    longest = 1 << (int(average * 8) + 256).bit_length()
-    lane, offset = np.nonzero((near & np.uint32(_LONGEST & -longest)) == 0)
+    above = (near & np.uint32(_LONGEST)) - np.uint32(least)  # what is less is very great then
+    lane, offset = np.nonzero(above <= most - least)
     guess = bases[lane] + offset
-    fits = _follows(headers, guess)
-    lane, guess = lane[fits], guess[fits]
+    fits = _following(headers, guess)
     first = np.full(count - 1, -1, np.int64)
-    first[lane[::-1]] = guess[::-1]  # the first guess of each lane is written last
+    first[lane[fits][::-1]] = guess[fits][::-1]  # the first guess of each lane is written last
     if (first < 0).any():
         return None
     return np.concatenate([np.array([at], np.int64), first])
 
 
-def _follows(headers: npt.NDArray[np.uint32], at: Starts) -> npt.NDArray[np.bool_]:
-    """Whether several packets in sequence start there."""
-    fits = np.ones(len(at), np.bool_)
+def _following(headers: npt.NDArray[np.uint32], at: Starts) -> Starts:
+    """The places in `at` of those where several packets in sequence start."""
+    left = np.arange(len(at))
     header = headers[at]
     for _ in range(_HOPS):
         at = np.minimum(at + _HEADER + (header & np.uint32(_LONGEST)), len(headers) - 1)
         after = headers[at]
-        fits &= ((after >> np.uint32(24)) - (header >> np.uint32(24))) & np.uint32(255) == 1
-        header = after
-    return fits
+        fits = ((after >> np.uint32(24)) - (header >> np.uint32(24))) & np.uint32(255) == 1
+        left, at, header = left[fits], at[fits], after[fits]
+    return left
 
 
 def _chain(headers: npt.NDArray[np.uint32], entries: Starts) -> tuple[Starts, int] | None:
