@@ -20,7 +20,7 @@ proctype Clean() {
      atomic {
        unreferenced(b);
        if
-       :: (b_file[b] == 1) && hj && FENCED(b) -> b_file[b] = 0
+       :: (b_file[b] == 1) && hj && FENCED(b) -> b_file[b] = 0; b_ep[b] = 0
        :: else -> b = 0
        fi; hi = 0; hj = 0 }
      atomic { check_state(); b = 0; clr(T) }
