@@ -1,8 +1,10 @@
 """The whole way, MySQL to the Redshift stand-in: seconds, MB and rows/s of each stage.
 
-    ./dev bench sync [--rows 300000] [--runs 3] [--results FOLDER]
+    ./dev bench sync [--rows 300000] [--runs 3] [--batch SIZE] [--results FOLDER]
 
-A first sync of the demo's 53 columns by the real command line, a table of its own for each run.
+A first sync of the demo's 53 columns by the real command line, a table of its own for each run, in
+batches of SIZE (by default a fourth of the rows, as they are in memory): each is loaded while the
+next is read.
 `extract` is reading, encoding and upload at once; `load` is the transaction in the target, of which
 COPY's part is what the target's own log says (the rest is counting and applying). `overlapped` is
 how much longer the stages took together than the run: nought where they came one after the other.
@@ -18,9 +20,11 @@ import statistics
 from pathlib import Path
 
 import asyncpg
+import yaml
 from reading import plot, tell
 
-from s3rs_async.demo.command import sync
+from s3rs_async.config.values import size_of
+from s3rs_async.demo.command import run
 from s3rs_async.demo.compare import connect
 from s3rs_async.demo.tables import DATABASE, TABLES
 from s3rs_async.sandbox import Box, Sandbox
@@ -30,13 +34,17 @@ _STAGES = ("plan", "extract", "commit", "load", "copy", "settle")
 _MOVED = {"extract", "load", "copy"}
 """Stages through which all rows go; `copy` is a part of `load`."""
 
+_ROW_BYTES, _BATCHES = 900, 4
+"""Of a row in memory, about; and how many batches there are unless their size is given."""
+
 Figures = dict[str, float]
 
 
-async def main(rows: int, runs: int, folder: Path | None) -> None:
+async def main(asked: argparse.Namespace) -> None:
     """A fresh first sync of the 53-column table, `runs` times."""
+    rows, runs, batch = asked.rows, asked.runs, asked.batch or asked.rows * _ROW_BYTES // _BATCHES
     async with Sandbox() as box:
-        figures = [await _run(box, f"run_{number}", rows) for number in range(runs)]
+        figures = [await _run(box, f"run_{number}", rows, batch) for number in range(runs)]
         with connect(box.mysql.url) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT VERSION(), @@innodb_buffer_pool_size")
             version, pool = cursor.fetchone() or ("", 0)
@@ -44,8 +52,14 @@ async def main(rows: int, runs: int, folder: Path | None) -> None:
     machine = tell.machine(str(version), int(pool))
     print(f"median of {runs} on {machine['cores']} cores, {rows:,} rows x {len(WIDE.columns)}:")
     _show(median, rows)
-    content = {"rows": rows, "columns": len(WIDE.columns), "machine": machine, "median": median}
-    file = tell.write("sync", {**content, "runs": figures}, folder)
+    content = {
+        "rows": rows,
+        "batch_bytes": batch,
+        "columns": len(WIDE.columns),
+        "machine": machine,
+        "median": median,
+    }
+    file = tell.write("sync", {**content, "runs": figures}, asked.results)
     below = (
         f"{machine['cores']} cores shared by all servers, {machine['processor']}; medians of {runs}"
     )
@@ -54,7 +68,12 @@ async def main(rows: int, runs: int, folder: Path | None) -> None:
     print(file, file.with_suffix(".png"), sep="\n")
 
 
-async def _run(box: Box, name: str, rows: int) -> Figures:
+async def _run(box: Box, name: str, rows: int, batch: int) -> Figures:
+    pipelines = box.config / "pipelines"
+    pipelines.mkdir(exist_ok=True)
+    table = {f"{DATABASE}.{name}": {"batch_size": batch}}
+    asked = {"source": "mysql", "target": "standin", "tables": table}
+    (pipelines / f"{name}.yml").write_text(yaml.safe_dump(asked), encoding="utf-8")
     with connect(box.mysql.url) as source, source.cursor() as cursor:
         cursor.execute(
             "SET sql_mode = 'NO_UNSIGNED_SUBTRACTION', optimizer_switch = 'derived_merge=off'"
@@ -64,7 +83,7 @@ async def _run(box: Box, name: str, rows: int) -> Figures:
         cursor.execute(WIDE.fill(1, rows, old=True).replace(WIDE.name, name))
         source.commit()
         before = await _copy_seconds(box)
-        report = await sync([f"{DATABASE}.{name}"], box.environment, box.folder)
+        report = await run(["-p", name], box.environment, box.folder)
         found = _figures(report, rows, await _copy_seconds(box) - before)
         cursor.execute(f"DROP TABLE {DATABASE}.{name}")
     print(f"{name}:")
@@ -128,6 +147,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=300_000)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--batch", type=size_of, default=None, metavar="SIZE")
     parser.add_argument("--results", type=Path, default=None, help="another folder for them")
-    arguments = parser.parse_args()
-    asyncio.run(main(arguments.rows, arguments.runs, arguments.results))
+    asyncio.run(main(parser.parse_args()))

@@ -35,13 +35,9 @@ from .s3 import manifest as manifests
 from .s3.layout import Attempt, Layout
 from .s3.ownership import Rivals, heartbeat, release, take
 from .s3.register import Register, Versioned
-from .staging import MIB, Destination, Share, write_parts
+from .staging import Destination, Share, write_parts
 
 log = structlog.get_logger()
-
-BATCH_BYTES = 4096 * MIB
-BATCH_SECONDS = 900.0
-"""A batch closes at the first chunk end beyond these; a full_sync is always one batch."""
 
 _RELEASE_SECONDS = 30.0
 _CUT_SECONDS = 2.0
@@ -245,8 +241,9 @@ class _Feed:
         if self._job.whole:
             self.dropped = self._job.stop.is_set() and not end.last
             return end.last or self.dropped
-        full = self._bytes >= BATCH_BYTES or clock.seconds() - self._opened >= BATCH_SECONDS
-        return full or end.last or self._job.stop.is_set()
+        sizes = self._job.plan.spec.sizes
+        old = clock.seconds() - self._opened >= sizes.batch_seconds
+        return self._bytes >= sizes.batch or old or end.last or self._job.stop.is_set()
 
 
 async def _batch(job: Extraction, owned: Versioned, feed: _Feed) -> Versioned:
@@ -322,6 +319,7 @@ def _destination(job: Extraction, attempt: Attempt, feed: _Feed) -> Destination:
         check=partial(batch.check, columns=job.columns, table=table, key=job.plan.key),
         release=feed.release,
         share=job.share,
+        file_bytes=job.plan.spec.sizes.file,
         meter=job.meter,
     )
 

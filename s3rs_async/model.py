@@ -150,6 +150,19 @@ class TableKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class Sizes:
+    """Where batches and files end.
+
+    A batch ends with the first chunk behind `batch` bytes of rows, as they are in memory, or behind
+    `batch_seconds`; a file with the first row group that brings it to `file` bytes.
+    """
+
+    batch: int = 4 << 30
+    batch_seconds: float = 900.0
+    file: int = 128 << 20
+
+
+@dataclass(frozen=True, slots=True)
 class TableSpec:
     """What is asked for one table. None: decided from what the table is.
 
@@ -175,6 +188,7 @@ class TableSpec:
     keys: TableKeys = TableKeys()
     connections: int = 1
     compression: str = "zstd"
+    sizes: Sizes = Sizes()
     policies: Policies = Policies()
     columns: tuple[tuple[str, Policies], ...] = ()
 

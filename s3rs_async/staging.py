@@ -24,7 +24,6 @@ from .parquet import Form, ParquetFile
 from .report import Meter
 
 MIB = 1 << 20
-FILE_BYTES = 128 * MIB
 _LEAST_SHARE = 32 * MIB
 _LARGE_SHARE = 96 * MIB
 _ROW_GROUP_BYTES = 32 * MIB
@@ -85,8 +84,8 @@ class Upload(Protocol):
 class Destination:
     """Where a batch's files go and what is asked of their rows.
 
-    `key_of` names the n-th file; `check` raises for a value that must not be written; `release`
-    is told the bytes of rows that are no longer held.
+    `key_of` names the n-th file, which ends where it has `file_bytes`; `check` raises for a value
+    that must not be written; `release` is told the bytes of rows that are no longer held.
     """
 
     upload: Callable[[str], AbstractAsyncContextManager[Upload]]
@@ -95,6 +94,7 @@ class Destination:
     check: Callable[[pa.RecordBatch], None]
     release: Callable[[int], Awaitable[None]]
     share: Share
+    file_bytes: int
     meter: Meter
 
 
@@ -139,7 +139,7 @@ async def _file(
             while group is not None:
                 await _encode(file, group, to)
                 await sender.send(file.take(to.share.part))
-                full = file.size >= FILE_BYTES
+                full = file.size >= to.file_bytes
                 group = None if full else await anext(groups, None)
             await asyncio.to_thread(file.finish)
             await sender.send(file.take(to.share.part))

@@ -19,13 +19,13 @@ from reading.child import RefusedError, Task, Told
 from s3rs_async.config.connections import SourceConfig
 from s3rs_async.errors import Error
 from s3rs_async.flow import Channel, together
-from s3rs_async.model import Strategy, TableName, TableSpec
+from s3rs_async.model import Sizes, Strategy, TableName, TableSpec
 from s3rs_async.mysql.chunk import ReadPlan, choose
 from s3rs_async.mysql.connection import Source, open_source
 from s3rs_async.mysql.reader import read_pass
 from s3rs_async.mysql.schema import read_table
 from s3rs_async.parquet import Form, ParquetFile
-from s3rs_async.staging import FILE_BYTES, share
+from s3rs_async.staging import share
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -155,7 +155,7 @@ class _Files:
             self._file = ParquetFile(group[0].schema, Form())
         self._file.write(group)
         self._file.take(1 << 20)
-        if self._file.size >= FILE_BYTES:
+        if self._file.size >= Sizes().file:
             self.finish([])
 
     def finish(self, group: list[pa.RecordBatch]) -> None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 Command = TypeVar("Command", bound=Callable[..., Any])
-_UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
 
 config_folder = click.option(
     "-c",
@@ -56,12 +55,12 @@ class Size(click.ParamType[int]):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
         """The number of bytes."""
-        text = str(value).strip().lower().removesuffix("b")
-        digits = text.rstrip("kmgi ")
-        unit = text[len(digits) :].strip()
-        if not digits.isdecimal() or unit not in _UNITS or not int(digits):
+        from ..config.values import size_of
+
+        size = size_of(str(value))
+        if not size:
             self.fail(f"{value!r} is not a size such as 512MiB or 1GiB", param, ctx)
-        return int(digits) * _UNITS[unit]
+        return size
 
 
 class Duration(click.ParamType[float]):

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from ..document import Document, Fault, Loc, Plain
-from ..model import CursorFormat, Mode, Policies, Strategy, TableKeys, TableName, TableSpec
+from ..model import CursorFormat, Mode, Policies, Sizes, Strategy, TableKeys, TableName, TableSpec
 from .policies import PolicySettings, policies
 from .strict import Strict, dotted, faults, parse
 from .values import (
     Columns,
     Duration,
     Interval,
+    Size,
     StrategyWord,
     TargetName,
     Text,
@@ -80,6 +81,9 @@ class Settings(PolicySettings):
     cursor_time_zone: Zone | None = None
     connections: int | None = Field(default=None, ge=1, le=16)
     compression: Literal["zstd", "snappy"] | None = None
+    batch_size: Annotated[Size, Field(ge=1)] | None = None
+    batch_time: Interval | None = None
+    file_size: Annotated[Size, Field(ge=8 << 20, le=1 << 30)] | None = None
 
 
 class KeySettings(Strict):
@@ -223,6 +227,15 @@ def _contradictions(asked: TableSettings) -> Iterator[tuple[str, str, str, str]]
             yield name, "cdc_strategy", message, "another cdc_strategy"
 
 
+def _sizes(asked: TableSettings) -> Sizes:
+    usual = Sizes()
+    return Sizes(
+        asked.batch_size or usual.batch,
+        asked.batch_time or usual.batch_seconds,
+        asked.file_size or usual.file,
+    )
+
+
 def _spec(table: TableName, asked: TableSettings) -> TableSpec:
     keys, common = asked.keys or KeySettings(), policies(Policies(), asked)
     return TableSpec(
@@ -240,6 +253,7 @@ def _spec(table: TableName, asked: TableSettings) -> TableSpec:
         keys=TableKeys(keys.distkey, keys.sortkey or ()),
         connections=asked.connections or 1,
         compression=asked.compression or "zstd",
+        sizes=_sizes(asked),
         policies=common,
         columns=tuple((name, policies(common, own)) for name, own in (asked.columns or {}).items()),
     )

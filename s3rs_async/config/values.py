@@ -21,6 +21,7 @@ from ..errors import ConfigError
 from ..model import Strategy, TableName
 
 _DURATION = re.compile(r"-?(?:\d+(?:\.\d+)?(?:ns|us|µs|μs|ms|s|m|h|d|w))+", re.ASCII)
+_UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
 _NUMBER = re.compile(r"[-+]?[0-9.]+", re.ASCII)
 _DURATION_HINT = "write it as 90s, 15m or 1h30m"
 _OFFSET = re.compile(r"([+-])([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
@@ -44,6 +45,21 @@ def _seconds(value: object) -> float:
     if seconds < 0:
         raise _wrong("a duration can't be negative", _DURATION_HINT)
     return seconds
+
+
+def size_of(text: str) -> int | None:
+    """The bytes of a size: 512MiB, 1GiB, 500MB, or a number of them; None for anything else."""
+    shown = text.strip().lower().removesuffix("b")
+    digits = shown.rstrip("kmgi ")
+    unit = shown[len(digits) :].strip()
+    return int(digits) * _UNITS[unit] if digits.isdecimal() and unit in _UNITS else None
+
+
+def _size(value: object) -> int:
+    size = None if isinstance(value, bool) else size_of(str(value))
+    if size is None:
+        raise _wrong("not a size", "write it as 128MiB, 4GiB or 500MB")
+    return size
 
 
 def _not_too_often(seconds: float) -> float:
@@ -125,6 +141,7 @@ File = Annotated[Path, AfterValidator(_at_home)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Duration = Annotated[float, BeforeValidator(_seconds)]
 Interval = Annotated[Duration, AfterValidator(_not_too_often)]
+Size = Annotated[int, BeforeValidator(_size)]
 Zone = Annotated[str, AfterValidator(_zone)]
 StrategyWord = Annotated[Strategy, BeforeValidator(_strategy)]
 Columns = Annotated[tuple[Text, ...], BeforeValidator(_columns), AfterValidator(_different)]

@@ -23,9 +23,14 @@ Json = dict[str, object]
 
 
 async def sync(tables: list[str], environment: Mapping[str, str], folder: Path) -> Json:
-    """Run a sync to its end; its JSON report. Error with the tail of its stderr if it fails."""
+    """Sync the tables to their end; the JSON report. Error with the tail of stderr if it fails."""
+    return await run(_named(tables), environment, folder)
+
+
+async def run(arguments: list[str], environment: Mapping[str, str], folder: Path) -> Json:
+    """The same for whatever a sync may be told."""
     report = folder / "report.json"
-    async with _running(tables, environment, report) as process:
+    async with _running(arguments, environment, report) as process:
         async with asyncio.timeout(_SYNC_SECONDS):
             code = await _ended(process)
         if code:
@@ -42,7 +47,7 @@ async def sync_killed(
 ) -> None:
     """Run a sync and SIGKILL it when `moment` has come; Error if it ends before."""
     report = folder / "killed.json"
-    async with _running(tables, environment, report) as process:
+    async with _running(_named(tables), environment, report) as process:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             while not await moment():
                 if process.poll() is not None:
@@ -56,11 +61,14 @@ async def sync_killed(
         raise Error("the sync was to die by SIGKILL", exit_code=code)
 
 
+def _named(tables: list[str]) -> list[str]:
+    return [part for table in tables for part in ("-t", table)]
+
+
 @contextlib.asynccontextmanager
 async def _running(
-    tables: list[str], environment: Mapping[str, str], report: Path
+    arguments: list[str], environment: Mapping[str, str], report: Path
 ) -> AsyncIterator[subprocess.Popen[bytes]]:
-    arguments = [part for table in tables for part in ("-t", table)]
     command = [sys.executable, "-m", "s3rs_async", "sync", *arguments]
     with report.with_suffix(".log").open("wb") as log:
         process = subprocess.Popen(  # noqa: ASYNC220 - forking takes a millisecond

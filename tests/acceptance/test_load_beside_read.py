@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from s3rs_async import extract, service
+from s3rs_async import service
 from s3rs_async.commit import LedgerHead
 from s3rs_async.config import load_connections
 from s3rs_async.errors import Error, UnavailableError
+from s3rs_async.model import Sizes, TableSpec
 from s3rs_async.mysql import feed, reader
 from s3rs_async.mysql.walk import ChunkEnd
 from s3rs_async.redshift import loader
@@ -78,7 +79,8 @@ class Way:
 def way(box: Box, database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
     for name, value in box.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(extract, "BATCH_BYTES", 1)
+    of_tiny_batches = functools.partial(TableSpec, sizes=Sizes(batch=1))
+    monkeypatch.setattr(service, "TableSpec", of_tiny_batches)
     monkeypatch.setattr(reader, "_FIRST_ROWS", CHUNK)
     monkeypatch.setattr(reader, "_MOST_ROWS", CHUNK)
     monkeypatch.setattr(reader, "_LEAST_ROWS", CHUNK)

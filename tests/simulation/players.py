@@ -20,7 +20,7 @@ from s3rs_async.commit.clean import Terms
 from s3rs_async.config import TargetConfig
 from s3rs_async.errors import ConflictError, Error
 from s3rs_async.line import Line
-from s3rs_async.model import Mode, Position, Strategy, TableSpec
+from s3rs_async.model import Mode, Position, Sizes, Strategy, TableSpec
 from s3rs_async.pipeline import End, bring_forward
 from s3rs_async.redshift.connection import Target
 from s3rs_async.report import Meter
@@ -72,6 +72,10 @@ class Players:
     def __post_init__(self) -> None:
         self.spec = SPECS[self.kind]
         self.rules: Rules | None = None
+
+    def sized(self, sizes: Sizes) -> None:
+        """Batches are to be so large."""
+        self.spec = replace(self.spec, sizes=sizes)
 
     def line(self, process: Process) -> Line:
         """A process's own ends; nobody but the claim knows its name."""

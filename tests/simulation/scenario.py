@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from s3rs_async import clock, extract
+from s3rs_async import clock
 from s3rs_async.errors import Error
 from s3rs_async.line import Line
+from s3rs_async.model import Sizes
 from s3rs_async.s3.ownership import Suspicion
 from tests.simulation.loop import DeadlockError, Process, SeededLoop
 from tests.simulation.players import Players
@@ -38,8 +39,7 @@ STORM_SECONDS = 115.0
 LAST_PASSES = 14
 LAST_SECONDS = 40_000.0
 
-_BYTES = extract.BATCH_BYTES
-_TINY = 60
+_TINY = Sizes(batch=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ def play(seed: int, *, told: bool = True) -> Result:
     with clock.given(_Early()):
         made = Play(seed)
     world, loop = made.world, made.loop
-    extract.BATCH_BYTES = world.rng.choice((_TINY, _BYTES))
+    made.players.sized(world.rng.choice((_TINY, Sizes())))
     with clock.given(world):
         try:
             loop.run_until_complete(made.main())
@@ -181,7 +181,6 @@ def play(seed: int, *, told: bool = True) -> Result:
             seconds = loop.time()
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
-            extract.BATCH_BYTES = _BYTES
     if loop.faults and world.broken is None:
         world.broken = BrokenError(f"the loop was told: {loop.faults[0]}")
     rows = len(made.source.rows)

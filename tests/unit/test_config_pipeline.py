@@ -25,6 +25,7 @@ from s3rs_async.model import (
     Mode,
     NulBytes,
     Policies,
+    Sizes,
     Strategy,
     TableKeys,
     TableName,
@@ -73,6 +74,9 @@ def test_every_key_of_a_table_becomes_what_is_asked_for_it(tmp_path: Path) -> No
       cursor_time_zone: "+08:00"
       connections: 4
       compression: snappy
+      batch_size: 64MiB
+      batch_time: 30s
+      file_size: 16 MiB
       keys: {distkey: i, sortkey: [t, i]}
       every: 1h30m"""
     pipeline = loaded(tmp_path, f"{HEAD}tables:\n    a.b:{settings}\n    a.c: {{lookback: 90s}}\n")
@@ -92,6 +96,7 @@ def test_every_key_of_a_table_becomes_what_is_asked_for_it(tmp_path: Path) -> No
         cursor_time_zone="+08:00",
         connections=4,
         compression="snappy",
+        sizes=Sizes(64 << 20, 30.0, 16 << 20),
         keys=TableKeys("i", ("t", "i")),
     )
     assert first.every == 5400.0

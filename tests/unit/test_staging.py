@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from s3rs_async import staging
 from s3rs_async.errors import ConfigError, DataError
 from s3rs_async.parquet import Form
 from s3rs_async.report import Meter
@@ -72,11 +71,6 @@ def shelf() -> Shelf:
 SMALL = Share(channel=32_000, row_group=16_000, part=4_000, uploads=3)
 
 
-@pytest.fixture(autouse=True)
-def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(staging, "FILE_BYTES", 40_000)
-
-
 def noise(start: int) -> pa.RecordBatch:
     numbers = np.random.default_rng(start).integers(0, 1 << 60, ROWS)
     return pa.record_batch([pa.array(numbers)], ["n"])
@@ -97,7 +91,7 @@ def destination(shelf: Shelf, released: list[int] | None = None) -> Destination:
             raise DataError("the seventh is not wanted")
 
     form = Form({"s3rs.batch": "B"}, sought=("n",))
-    return Destination(shelf.upload, "part-{}".format, form, check, release, SMALL, Meter())
+    return Destination(shelf.upload, "part-{}".format, form, check, release, SMALL, 40_000, Meter())
 
 
 async def test_every_row_is_in_one_object_or_another(shelf: Shelf) -> None:
