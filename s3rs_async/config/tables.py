@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -18,10 +18,12 @@ from ..model import CursorFormat, Mode, Policies, Sizes, Strategy, TableKeys, Ta
 from .policies import PolicySettings, policies
 from .strict import Strict, dotted, faults, parse
 from .values import (
+    BatchSize,
+    BatchTime,
     Columns,
     Duration,
+    FileSize,
     Interval,
-    Size,
     StrategyWord,
     TargetName,
     Text,
@@ -81,9 +83,9 @@ class Settings(PolicySettings):
     cursor_time_zone: Zone | None = None
     connections: int | None = Field(default=None, ge=1, le=16)
     compression: Literal["zstd", "snappy"] | None = None
-    batch_size: Annotated[Size, Field(ge=1)] | None = None
-    batch_time: Interval | None = None
-    file_size: Annotated[Size, Field(ge=8 << 20, le=1 << 30)] | None = None
+    batch_size: BatchSize | None = None
+    batch_time: BatchTime | None = None
+    file_size: FileSize | None = None
 
 
 class KeySettings(Strict):

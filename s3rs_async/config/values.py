@@ -68,6 +68,24 @@ def _not_too_often(seconds: float) -> float:
     return seconds
 
 
+def _a_batch(size: int) -> int:
+    if not size:
+        raise _wrong("a batch needs some rows", "write 1MiB or more")
+    return size
+
+
+def _a_batchs_time(seconds: float) -> float:
+    if seconds < 1:
+        raise _wrong("a batch takes longer than that", "write 1s or more")
+    return seconds
+
+
+def _a_file(size: int) -> int:
+    if not 1 << 23 <= size <= 1 << 30:
+        raise _wrong("not a file's size", "write 8MiB to 1GiB")
+    return size
+
+
 def zone_of(text: str) -> dt.tzinfo | None:
     """The zone of an offset (`+08:00`) or of an IANA name; None for anything else."""
     try:
@@ -142,6 +160,9 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Duration = Annotated[float, BeforeValidator(_seconds)]
 Interval = Annotated[Duration, AfterValidator(_not_too_often)]
 Size = Annotated[int, BeforeValidator(_size)]
+BatchSize = Annotated[Size, AfterValidator(_a_batch)]
+BatchTime = Annotated[Duration, AfterValidator(_a_batchs_time)]
+FileSize = Annotated[Size, AfterValidator(_a_file)]
 Zone = Annotated[str, AfterValidator(_zone)]
 StrategyWord = Annotated[Strategy, BeforeValidator(_strategy)]
 Columns = Annotated[tuple[Text, ...], BeforeValidator(_columns), AfterValidator(_different)]

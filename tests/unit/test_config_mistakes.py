@@ -23,6 +23,7 @@ SOURCE_KEYS = (
     "query_timeout, read_timeout, tunnel"
 )
 DURATION = "write it as 90s, 15m or 1h30m"
+SIZE = "write it as 128MiB, 4GiB or 500MB"
 ZONE = "an offset such as +08:00, or an IANA name such as Europe/Berlin"
 BRACES = "indent its settings below it, or write them in braces"
 NAME = (
@@ -117,6 +118,16 @@ IN_A_TABLE = [
     ("every: 999ms", "4:10",
      "wrong value: a pass can't start more often than every second (key=tables.a.b.every)",
      "write 1s or more"),
+    ("batch_size: 4 apples", "4:10", "wrong value: not a size (key=tables.a.b.batch_size)", SIZE),
+    ("batch_size: true", "4:10", "wrong value: not a size (key=tables.a.b.batch_size)", SIZE),
+    ("batch_size: 0", "4:10",
+     "wrong value: a batch needs some rows (key=tables.a.b.batch_size)", "write 1MiB or more"),
+    ("batch_time: 10ms", "4:10",
+     "wrong value: a batch takes longer than that (key=tables.a.b.batch_time)", "write 1s or more"),
+    ("file_size: 1MiB", "4:10",
+     "wrong value: not a file's size (key=tables.a.b.file_size)", "write 8MiB to 1GiB"),
+    ("file_size: 2GiB", "4:10",
+     "wrong value: not a file's size (key=tables.a.b.file_size)", "write 8MiB to 1GiB"),
     ("lookback: -5m", "4:10",
      "wrong value: a duration can't be negative (key=tables.a.b.lookback)", DURATION),
     ("cursor_time_zone: Mars/Olympus", "4:10",
