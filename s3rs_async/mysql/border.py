@@ -2,7 +2,8 @@
 
 A server's error number decides the kind: whether asking again can help, or the request must
 change. What the server said travels as a fact; it never holds a password. Above this module no
-driver's exception is named.
+driver's exception is named. What the driver cannot read in an answer it says in as many ways as
+there are; here it is one error.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import struct
 from collections.abc import Iterator
 
 import pymysql.err
@@ -47,6 +49,16 @@ _KINDS: dict[int, tuple[type[Error], str, str]] = {
     3024: (UnavailableError, "the query ran into the source's time limit", ""),
     3159: (ConfigError, "the source wants TLS", "set tls: verify"),
 }
+_UNREADABLE = (
+    AssertionError,
+    AttributeError,
+    IndexError,
+    TypeError,
+    UnboundLocalError,
+    ValueError,
+    struct.error,
+)
+SPEAKS_OTHERWISE = "check host and port: what is there does not speak as a MySQL server does"
 _LOST = 2013
 _FIRST_OF_SERVER = 1000
 _FIRST_OF_DRIVER = 2  # in thousands
@@ -68,6 +80,19 @@ def translated(**facts: Fact) -> Iterator[None]:
         raise _from_driver(error, facts) from error
     except (asyncio.IncompleteReadError, OSError) as error:  # TimeoutError is one of them
         raise failure(_LOST, _words(error), **facts) from error
+
+
+@contextlib.contextmanager
+def understood() -> Iterator[None]:
+    """Around the reading of an answer: what the driver stumbles over is the server's mistake."""
+    try:
+        yield
+    except OSError:
+        raise  # a refused certificate is a ValueError too
+    except _UNREADABLE as error:
+        raise DataError(
+            "an answer of the source cannot be read", where="mysql", hint=SPEAKS_OTHERWISE
+        ) from error
 
 
 def is_loss(error: pymysql.err.MySQLError) -> bool:

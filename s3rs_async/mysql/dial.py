@@ -8,6 +8,10 @@ TLS is what was asked for or nothing: the driver would go on in plain text with 
 none, so the server's offer is looked at before the first secret is sent. The certificate must have
 the server's own name, also where it is reached at a tunnel's near end. LOCAL INFILE and several
 statements in one are never offered.
+
+The driver reads what comes before rows: greeting, login, what columns there are, errors. It would
+join packets of 16 MiB for as long as a server sends them. Here a packet is refused by its header
+alone, long before it could be one of many.
 """
 
 from __future__ import annotations
@@ -23,12 +27,14 @@ import aiomysql.connection
 from pymysql.constants import CLIENT, COMMAND
 
 from ..config import SourceConfig
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
 from ..tunnel import Address
-from .border import translated
+from .border import SPEAKS_OTHERWISE, translated, understood
 
 CONNECT_SECONDS = 10.0
 BUFFER = 1 << 20
+# Of all that is no row a column's description is the longest: six names of 256 characters at most.
+MOST_PACKET = 1 << 20
 _PATIENCE = {
     "TCP_KEEPIDLE": 60,
     "TCP_KEEPINTVL": 10,
@@ -38,8 +44,11 @@ _PATIENCE = {
 _QUIT = b"\x01\0\0\0" + bytes([COMMAND.COM_QUIT])
 _PRIVATE = (
     "_connect",
+    "_get_server_information",
     "_request_authentication",
     "_execute_command",
+    "_read_bytes",
+    "_read_ok_packet",
     "_read_packet",
 )
 _STATE = ("_host", "_next_seq_id", "_reader", "_ssl_context", "_writer")
@@ -47,12 +56,28 @@ _STREAM = ("_buffer", "_eof", "_limit")
 
 
 class Connection(aiomysql.connection.Connection):  # type: ignore[misc]
-    """The driver's connection, which refuses plain text before it authenticates.
+    """The driver's connection, which refuses plain text before it authenticates, and long packets.
 
     `expected_name` is the name that the certificate must have, whatever address was dialled.
     """
 
     expected_name: str
+
+    async def _read_bytes(self, num_bytes: int) -> bytes:
+        """So many bytes of one packet, a header's or a body's."""
+        if num_bytes > MOST_PACKET:
+            raise DataError(
+                "an answer of the source is too long",
+                where="mysql",
+                bytes=num_bytes,
+                most=MOST_PACKET,
+                hint=SPEAKS_OTHERWISE,
+            )
+        return bytes(await super()._read_bytes(num_bytes))
+
+    async def _get_server_information(self) -> None:
+        with understood():
+            await super()._get_server_information()
 
     async def _request_authentication(self) -> None:
         if self._ssl_context is not None and not self.server_capabilities & CLIENT.SSL:
@@ -62,7 +87,12 @@ class Connection(aiomysql.connection.Connection):  # type: ignore[misc]
                 hint="switch it on at the server, or set tls: off if the way there is safe",
             )
         self._host = self.expected_name  # from here on the driver checks TLS by it
-        await super()._request_authentication()
+        with understood():
+            await super()._request_authentication()
+
+    async def _read_ok_packet(self) -> bool:
+        with understood():
+            return bool(await super()._read_ok_packet())
 
 
 async def dial(config: SourceConfig, address: Address, facts: dict[str, str]) -> Connection:

@@ -5,51 +5,42 @@ whose rows come in the binary one. A prepared statement is the server's until it
 connection ends, so whoever has prepared one closes it (`forget`, which nothing answers) unless the
 connection goes with it. No cursor is asked for: rows come at once, as a text's do.
 
-The driver's connection sends and receives; a file of ours is refused whoever asks for it. What the
-driver cannot read in an answer, it says in as many ways as there are; here it is one error.
+The driver's connection sends and receives; a file of ours is refused whoever asks for it. So is
+more than a table can have: columns, or the length of their names, which are kept.
 """
 
 from __future__ import annotations
 
-import contextlib
 import struct
-from collections.abc import Iterator
 from typing import Any
 
 from pymysql.constants import COMMAND
 from pymysql.protocol import FieldDescriptorPacket
 
 from ..errors import DataError
+from .border import understood
 from .field import Field
 
 _NO_CURSOR, _ONCE = 0, 1
 _MOST_COLUMNS = 4096
-_UNREADABLE = (AssertionError, AttributeError, IndexError, TypeError, ValueError, struct.error)
+_LONGEST_NAME = 1024  # characters; an alias has 256 of them
 _PREPARED = struct.Struct("<BIHH")
 _RUN = struct.Struct("<IBI")
 _FORGET = struct.Struct("<IBI")
 _FORGET_LENGTH = 5  # of the packet's body; its three bytes and the number 0 behind them are one int
 
 
-@contextlib.contextmanager
-def _understood() -> Iterator[None]:
-    try:
-        yield
-    except _UNREADABLE as error:
-        raise DataError("an answer of the source cannot be read", where="mysql") from error
-
-
 async def ask(connection: Any, sql: str) -> tuple[Field, ...] | None:  # noqa: ANN401 - untyped driver
     """Run a text; the columns of its result, None if it has none."""
     await connection._execute_command(COMMAND.COM_QUERY, sql)  # noqa: SLF001
-    with _understood():
+    with understood():
         return await _columns(connection)
 
 
 async def prepare(connection: Any, sql: str) -> int:  # noqa: ANN401 - untyped driver
     """Prepare a statement without placeholders; its number."""
     await connection._execute_command(COMMAND.COM_STMT_PREPARE, sql)  # noqa: SLF001
-    with _understood():
+    with understood():
         answer = (await connection._read_packet()).get_all_data()  # noqa: SLF001
         status, number, columns, places = _PREPARED.unpack_from(answer)
         if status:
@@ -66,7 +57,7 @@ async def execute(connection: Any, number: int) -> tuple[Field, ...] | None:  # 
     """Run what was prepared; the columns of its result, None if it has none."""
     wanted = _RUN.pack(number, _NO_CURSOR, _ONCE)
     await connection._execute_command(COMMAND.COM_STMT_EXECUTE, wanted)  # noqa: SLF001
-    with _understood():
+    with understood():
         return await _columns(connection)
 
 
@@ -98,6 +89,8 @@ async def _fields(connection: Any, count: int) -> tuple[Field, ...]:  # noqa: AN
 
 
 def _field(packet: Any) -> Field:  # noqa: ANN401 - untyped driver
+    if len(packet.name) > _LONGEST_NAME:
+        raise DataError("a column's name is too long", where="mysql", characters=len(packet.name))
     return Field(
         packet.name,
         packet.type_code,

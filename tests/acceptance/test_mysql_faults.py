@@ -23,6 +23,7 @@ from s3rs_async.mysql.dial import check_driver
 from s3rs_async.mysql.reader import read_pass
 from s3rs_async.sandbox import mariadb
 from tests.acceptance.source import Run, application, configured, plan_of
+from tests.unit.test_mysql_driver import GREETING, packet
 
 if TYPE_CHECKING:
     from s3rs_async.sandbox import Box
@@ -214,16 +215,6 @@ async def test_the_session_can_only_read(source: Source, run: Run) -> None:
             await session.query("SELECT 1; SELECT 2")
         (row,) = await session.query("SELECT @@time_zone, @@max_statement_time, @@autocommit")
         assert row == ("+00:00", "0.000000", "1")
-
-
-GREETING = (
-    b"\x0a5.5.5-10.11.0-MariaDB\0\x01\0\0\0saltsalt\0"
-    b"\x00\x82\x2d\x02\x00\x0a\x00\x15" + b"\0" * 10 + b"saltsaltsalt\0mysql_native_password\0"
-)
-
-
-def packet(number: int, body: bytes) -> bytes:
-    return len(body).to_bytes(3, "little") + bytes([number]) + body
 
 
 @contextlib.asynccontextmanager

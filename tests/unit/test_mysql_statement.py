@@ -27,7 +27,7 @@ PREPARED = struct.pack("<BIHHBH", 0, 7, 1, 0, 0, 0)
 
 def column(name: bytes = b"c") -> bytes:
     texts = [b"def", b"", b"", b"", name, name]
-    head = b"".join(bytes([len(text)]) + text for text in texts)
+    head = b"".join(b"\xfc" + len(text).to_bytes(2, "little") + text for text in texts)
     return head + struct.pack("<BHIBHBH", 12, 63, 11, FIELD_TYPE.LONG, 0, 0, 0)
 
 
@@ -221,6 +221,7 @@ async def test_a_statement_with_places_to_fill_is_refused(opened: Opened) -> Non
         [b"\1", column(b"\xff\xfe"), EOF],
         [b"\1", column(), b"\0\0"],
         [b"\1", column(), b""],
+        [b"\1", column(b"c" * 1025), EOF],
     ],
 )
 async def test_an_answer_that_cannot_be_read_is_an_error_of_ours(
