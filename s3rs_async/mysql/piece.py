@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
-from ..errors import SchemaDriftError
+from ..errors import DataError, SchemaDriftError
 from . import sql
 from .binary import BinaryDecoder
 from .chunk import ReadPlan
@@ -59,6 +59,9 @@ class Results:
             self._check_fields(session)
             if decoding is not None:
                 yield await decoding
+        except DataError as error:
+            error.context.setdefault("table", str(self._plan.source.name))
+            raise
         finally:
             if decoding is not None:
                 decoding.cancel()

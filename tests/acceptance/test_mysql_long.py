@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -10,13 +11,18 @@ from typing import Any
 
 import pytest
 
+from s3rs_async.errors import DataError
 from s3rs_async.mysql.connection import Source
+from s3rs_async.mysql.reader import read_pass
+from s3rs_async.mysql.wire import BLOCK
 from s3rs_async.sandbox import mariadb
-from tests.acceptance.source import application, configured, plan_of
+from tests.acceptance.source import Run, application, configured, plan_of
 from tests.acceptance.test_mysql_read import read
 
 PACKET = 0xFFFFFF
 LARGE = 64 << 20
+LEAST = 4 << 20  # of what may be the limit
+BELOW = 3 << 20
 CHILD = """
 import asyncio, contextlib, json, sys
 import pyarrow as pa
@@ -79,3 +85,24 @@ async def test_a_row_of_64_mib_takes_less_than_four_times_its_memory(
     size, peak = (int(line) for line in out.split()[-2:])
     assert size >= LARGE
     assert peak <= 4 * LARGE
+
+
+@pytest.mark.parametrize("protocol", ["text", "binary"])
+async def test_a_row_above_the_limit_is_refused_and_one_below_it_is_read(
+    source: Source, run: Run, protocol: Any
+) -> None:
+    assert BLOCK < BELOW < LEAST
+    run("CREATE TABLE a (id INT PRIMARY KEY, n INT, t LONGTEXT AS (REPEAT('x', n)) VIRTUAL)")
+    run(f"INSERT INTO a (id, n) VALUES (1, {BELOW}), (2, {LEAST})")
+    limits = {"max_row_bytes": LEAST, "protocol": protocol}
+    limited = Source(source.name, source.config.model_copy(update=limits))
+    reading = read_pass(limited, await plan_of(source), None, None, limit=1)
+    async with contextlib.aclosing(reading) as items:
+        batch, end = await anext(items), await anext(items)
+        with pytest.raises(DataError, match="longer than is allowed") as caught:
+            await anext(items)
+    assert (batch["id"].to_pylist(), len(batch["t"][0].as_py()), end.rows) == ([1], BELOW, 1)
+    assert caught.value.context["max_row_bytes"] == LEAST
+    assert caught.value.context["table"] == f"{source.name}.a"
+    assert "max_row_bytes" in caught.value.hint
+    assert not limited.own
