@@ -85,7 +85,10 @@ class BigintUnsigned(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """What is asked of values that Redshift has no equal for."""
+    """What is asked of values that Redshift has no equal for.
+
+    `own` are the names of those that were asked of one column by its name.
+    """
 
     dates: Dates = Dates.NULL
     long_text: LongText = LongText.FAIL
@@ -93,6 +96,7 @@ class Policies:
     binary: Binary = Binary.HEX
     tinyint1: TinyInt1 = TinyInt1.SMALLINT
     bigint_unsigned: BigintUnsigned = BigintUnsigned.DECIMAL
+    own: frozenset[str] = frozenset()
 
     def unchanging(self) -> Policies:
         """The same for values that rows are known by, none of which may become another."""

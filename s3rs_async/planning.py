@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .errors import ConfigError
 from .line import Line
 from .model import Bound, Column, Position, SourceId, TableSpec, TargetId
 from .mysql.chunk import ReadPlan, choose
@@ -25,7 +26,11 @@ class Plan:
 async def plan_table(line: Line, spec: TableSpec) -> Plan:
     """Read the table's schema and decide how to read and apply it."""
     found, server = await line.feed.table(spec.table)
-    read = choose(found, spec)
+    try:
+        read = choose(found, spec)
+    except ConfigError as error:
+        error.context.setdefault("pipeline", line.pipeline)
+        raise
     return Plan(
         read=read,
         columns=with_types(read.schema),

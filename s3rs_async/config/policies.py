@@ -41,5 +41,13 @@ class PolicySettings(Strict):
 
 def policies(inherited: Policies, settings: PolicySettings) -> Policies:
     """The inherited ones, with what is written in the place of them."""
-    names = PolicySettings.model_fields.keys() & settings.model_fields_set
-    return replace(inherited, **{name: getattr(settings, name) for name in names})
+    return replace(inherited, **{name: getattr(settings, name) for name in _written(settings)})
+
+
+def of_column(inherited: Policies, settings: PolicySettings) -> Policies:
+    """The same for one column; what is written for it by name must mean something to its type."""
+    return replace(policies(inherited, settings), own=_written(settings))
+
+
+def _written(settings: PolicySettings) -> frozenset[str]:
+    return frozenset(PolicySettings.model_fields.keys() & settings.model_fields_set)

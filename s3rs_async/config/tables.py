@@ -15,7 +15,7 @@ from pydantic import Field
 
 from ..document import Document, Fault, Loc, Plain
 from ..model import CursorFormat, Mode, Policies, Sizes, Strategy, TableKeys, TableName, TableSpec
-from .policies import PolicySettings, policies
+from .policies import PolicySettings, of_column, policies
 from .strict import Strict, dotted, faults, parse
 from .values import (
     BatchSize,
@@ -257,5 +257,7 @@ def _spec(table: TableName, asked: TableSettings) -> TableSpec:
         compression=asked.compression or "zstd",
         sizes=_sizes(asked),
         policies=common,
-        columns=tuple((name, policies(common, own)) for name, own in (asked.columns or {}).items()),
+        columns=tuple(
+            (name, of_column(common, own)) for name, own in (asked.columns or {}).items()
+        ),
     )

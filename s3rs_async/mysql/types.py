@@ -10,16 +10,18 @@ double, because the server prints six of its digits. What Arrow's decimal cannot
 Where Redshift has no equal for a value (an impossible date, a text that is too long), the policies
 decide, which change the column's type with it: NULL makes it nullable, text makes it VARCHAR, and
 what may be cut gets a column beside it that says whether it was (`flag`). A policy that a column's
-type has no use for is nothing to it, so one may stand for all columns.
+type has no use for is nothing to it, so one may stand for all columns; but where it was asked of
+that very column, it is a mistake.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum, auto
 
-from ..errors import DataError
+from ..errors import ConfigError, DataError
 from ..model import (
     BigintUnsigned,
     Binary,
@@ -191,6 +193,9 @@ _SHAPES = {
 }
 _BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 _GEOMETRIES = frozenset({kind for kind, shape in _SHAPES.items() if shape is _GEOMETRY} | {"point"})
+_FITTING = frozenset({"uuid", "inet4", "inet6"})
+_TEXTS = frozenset({kind for kind, shape in _SHAPES.items() if shape.cast is Cast.TEXT}) - _FITTING
+_LONG_ONES = _TEXTS | {kind for kind, shape in _SHAPES.items() if shape.cast is Cast.HEX}
 _TIMES = {"date": _DATE_DIGITS, "datetime": _MOMENT_DIGITS, "timestamp": _MOMENT_DIGITS}
 _UNSIGNED = {
     "smallint": _Shape("int32"),
@@ -212,6 +217,7 @@ def rule(
             type=column.column_type,
             hint="read the table through a view that leaves the column out or converts it to text",
         )
+    _check_own(table, column, policies)
     whole = _octets(column, shape)
     most = VARBYTE_OCTETS if shape.arrow == "binary" else REDSHIFT_OCTETS
     long = whole is not None and _stored(column, shape, whole) > most
@@ -233,6 +239,22 @@ def rule(
         geometry=column.data_type in _GEOMETRIES,
         policies=policies,
     )
+
+
+def _check_own(table: TableName, column: SourceColumn, policies: Policies) -> None:
+    """Refuse what was asked of this column by its name and means nothing to its type."""
+    for name in sorted(policies.own):
+        used, meant = _USES[name]
+        if not used(column):
+            raise ConfigError(
+                "a policy that means nothing to the column",
+                table=str(table),
+                column=column.name,
+                type=column.column_type,
+                setting=name,
+                hint=f"{name} is for {meant}: take it away from the column, "
+                "or write it for the table, which applies it where it means something",
+            )
 
 
 def _select(column: SourceColumn, shape: _Shape) -> str:
@@ -261,16 +283,39 @@ def _usual(column: SourceColumn) -> _Shape | None:
 
 def _asked(column: SourceColumn, policies: Policies) -> _Shape | None:
     """The shape that a policy gives the column, if one does."""
-    kind = column.data_type
-    if kind in _TIMES and policies.dates is Dates.TEXT:
+    if _is_time(column) and policies.dates is Dates.TEXT:
         return _spelled(column)
-    if kind in _BYTES and policies.binary is Binary.VARBYTE:
+    if _is_bytes(column) and policies.binary is Binary.VARBYTE:
         return _VARBYTE
-    if policies.tinyint1 is TinyInt1.BOOL and column.column_type.lower() == "tinyint(1)":
+    if policies.tinyint1 is TinyInt1.BOOL and _is_truth(column):
         return _TRUTH
-    if kind == "bigint" and _is_unsigned(column):
+    if _is_great(column):
         return _LONG if policies.bigint_unsigned is BigintUnsigned.BIGINT else None
     return None
+
+
+def _is_text(column: SourceColumn) -> bool:
+    return column.data_type in _TEXTS
+
+
+def _is_long(column: SourceColumn) -> bool:
+    return column.data_type in _LONG_ONES
+
+
+def _is_time(column: SourceColumn) -> bool:
+    return column.data_type in _TIMES
+
+
+def _is_bytes(column: SourceColumn) -> bool:
+    return column.data_type in _BYTES
+
+
+def _is_truth(column: SourceColumn) -> bool:
+    return column.column_type.lower() == "tinyint(1)"
+
+
+def _is_great(column: SourceColumn) -> bool:
+    return column.data_type == "bigint" and _is_unsigned(column)
 
 
 def _is_unsigned(column: SourceColumn) -> bool:
@@ -320,3 +365,13 @@ def _vector_octets(column: SourceColumn) -> int:
     """A vector is told by its dimensions, each of which is a float of four bytes."""
     found = re.fullmatch(r"vector\((\d+)\)", column.column_type.lower())
     return 4 * int(found[1]) if found else 0
+
+
+_USES: dict[str, tuple[Callable[[SourceColumn], bool], str]] = {
+    "dates": (_is_time, "DATE, DATETIME and TIMESTAMP"),
+    "long_text": (_is_long, "texts, JSON, bytes and geometries"),
+    "nul_bytes": (_is_text, "texts and JSON"),
+    "binary": (_is_bytes, "BINARY, VARBINARY and BLOB"),
+    "tinyint1": (_is_truth, "TINYINT(1)"),
+    "bigint_unsigned": (_is_great, "BIGINT UNSIGNED"),
+}

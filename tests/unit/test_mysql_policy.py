@@ -311,7 +311,8 @@ def notes(*columns: SourceColumn) -> SourceTable:
     return SourceTable(TABLE, columns, keys, primary=True, indexes=(), engine="InnoDB")
 
 
-KEYED = notes(SourceColumn("d", "date", "date", nullable=False), TEXT)
+DAY = SourceColumn("d", "date", "date", nullable=False)
+KEYED = notes(DAY, TEXT)
 
 
 def test_a_column_s_own_policies_win() -> None:
@@ -326,6 +327,35 @@ def test_a_policy_for_a_column_that_is_not_there_is_told() -> None:
     with pytest.raises(ConfigError, match="unknown column") as caught:
         choose(KEYED, TableSpec(TABLE, columns=(("cc", Policies()),)))
     assert "columns: c" in caught.value.hint
+
+
+USES = {
+    "dates": {"date", "datetime", "timestamp"},
+    "long_text": {"varchar", "json", "enum", "blob", "varbinary", "point", "geometry", "vector"},
+    "nul_bytes": {"varchar", "json", "enum"},
+    "binary": {"blob", "varbinary"},
+    "tinyint1": {"tinyint(1)"},
+    "bigint_unsigned": {"bigint unsigned"},
+}
+OTHERS = {"tinyint", "int", "int unsigned", "bigint", "decimal", "float", "bit", "year", "time"}
+
+
+@pytest.mark.parametrize("setting", USES)
+@pytest.mark.parametrize("kind", sorted(set().union(*USES.values(), OTHERS, {"uuid", "inet6"})))
+def test_a_policy_named_for_a_column_must_mean_something_to_it(setting: str, kind: str) -> None:
+    data_type = kind.partition(" ")[0].partition("(")[0]
+    column = SourceColumn("c", data_type, kind, nullable=True, characters=9, octets=36, precision=9)
+    for everyone in (Policies(), Policies(dates=Dates.TEXT, binary=Binary.VARBYTE)):
+        assert rule(TABLE, column, everyone)
+    named = Policies(own=frozenset({setting}))
+    if kind in USES[setting]:
+        assert rule(TABLE, column, named)
+        return
+    with pytest.raises(ConfigError, match="means nothing") as caught:
+        choose(notes(DAY, column), TableSpec(TABLE, columns=(("c", named),)))
+    facts = {"table": str(TABLE), "column": "c", "type": kind, "setting": setting}
+    assert caught.value.context == facts
+    assert caught.value.hint.startswith(f"{setting} is for ")
 
 
 def test_what_rows_are_merged_by_is_never_changed() -> None:
