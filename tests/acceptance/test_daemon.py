@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3rs_async.sandbox.process import free_ports
-from tests.acceptance.cli import Asked, Cli, Relay, cli, make_notes
+from tests.acceptance.cli import Asked, Cli, Overrides, Relay, cli, make_notes
 from tests.daemon.figures import Figures
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def test_healthz_readyz_and_the_log_tell_of_a_source_that_is_not_there_at_start(
     connections = cli.connections({"sources.away": {**cli.box.connections["sources"]["mysql"]}})
     connections["sources"]["away"]["port"] = free_ports(1)[0]
     (config / "connections.yml").write_text(json.dumps(connections))
-    away = {"source": "away", "target": "standin", "tables": {f"{cli.database}.gone": {}}}
+    away = {"source": "away", "target": "standin", "tables": {f"{cli.database}.gone": {"every": "1s"}}}
     (config / "pipelines" / "away.yml").write_text(json.dumps(away))
     with running(cli, config) as daemon:
         daemon.passed(2)
@@ -195,6 +195,11 @@ def test_a_target_that_another_pipeline_feeds_is_refused(cli: Cli) -> None:
         assert daemon.end() == 0
 
 
+def _often(cli: Cli, overrides: Overrides) -> Path:
+    """A pipeline that begins within a second: first passes are spread over the interval."""
+    return cli.pipeline({"notes": {"every": "1s"}}, overrides)
+
+
 def test_a_second_signal_stops_now(cli: Cli) -> None:
     make_notes(cli)
     held: list[str] = []
@@ -206,7 +211,7 @@ def test_a_second_signal_stops_now(cli: Cli) -> None:
 
     with (
         Relay(cli.box.s3.url, see) as relay,
-        running(cli, cli.pipeline({"notes": {}}, {"s3.endpoint": relay.url})) as daemon,
+        running(cli, _often(cli, {"s3.endpoint": relay.url})) as daemon,
     ):
         daemon.until(lambda: held, "a commit is under way")
         daemon.process.send_signal(signal.SIGTERM)
@@ -228,9 +233,7 @@ def test_what_is_not_done_when_the_drain_is_over_is_cut(cli: Cli) -> None:
 
     with (
         Relay(cli.box.s3.url, see) as relay,
-        running(
-            cli, cli.pipeline({"notes": {}}, {"s3.endpoint": relay.url}), "--drain", "1s"
-        ) as daemon,
+        running(cli, _often(cli, {"s3.endpoint": relay.url}), "--drain", "1s") as daemon,
     ):
         daemon.until(lambda: held, "a commit is under way")
         assert daemon.end() == 143

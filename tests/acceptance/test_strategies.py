@@ -20,9 +20,12 @@ from tests.acceptance.compare import assert_equal, mysql, redshift
 from tests.acceptance.ledger import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from s3rs_async.sandbox import Box
+
+    Asked = Mapping[str, Mapping[str, Any]]
+    """What differs from the defaults, by table."""
 
 STAMP = "TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)"
 LONG_AGO = "'2024-03-31 01:30:00' + INTERVAL {} SECOND"
@@ -32,7 +35,7 @@ BEHIND = 3.6
 
 @dataclass
 class Way:
-    """One table `a`, and how it is asked for."""
+    """One table `a`, or several side by side, and how they are asked for."""
 
     box: Box
     name: str
@@ -40,6 +43,9 @@ class Way:
     @property
     def table(self) -> str:
         return f"{self.name}.a"
+
+    def place(self, table: str) -> Place:
+        return Place(self.box, f"{self.name}.{table}")
 
     def run(self, *statements: str) -> tuple[tuple[Any, ...], ...]:
         script = ("SET time_zone = '+00:00'", f"USE {self.name}", *statements[:-1])
@@ -52,22 +58,42 @@ class Way:
         return meter.rows_read  # type: ignore[no-any-return]
 
     def report(self, limit: int | None = None, **asked: Any) -> Any:
+        return self._meters({"a": asked}, limit)["a"]
+
+    def together(self, asked: Asked, limit: int | None = None) -> dict[str, int]:
+        """One pass over each of several tables, in one run; the rows that it read of each."""
+        meters = self._meters(asked, limit)
+        for table in asked:
+            ledger.check(self.place(table))
+        return {table: meters[table].rows_read for table in asked}
+
+    def _meters(self, asked: Asked, limit: int | None) -> dict[str, Any]:
         connections = load_connections(self.box.config, {})
-        ends = Place(self.box, self.table)
-        entry = Entry(TableSpec(TableName(self.name, "a"), **asked), every=60.0)
+        ends = self.place("a")
+        entries = tuple(
+            Entry(TableSpec(TableName(self.name, table), **how), every=60.0)
+            for table, how in asked.items()
+        )
         name = f"adhoc.{ends.source}.{ends.target}"
-        pipeline = Pipeline(name, ends.source, ends.target, (entry,), Path("a.yml"))
+        pipeline = Pipeline(name, ends.source, ends.target, entries, Path("a.yml"))
         end = asyncio.run(service.sync(connections, service.Ask(pipeline=pipeline, limit=limit)))
-        (table,) = end.report.tables
-        if table.error is not None:
-            raise table.error
-        return table.meter
+        found = {each.table.removeprefix(f"{self.name}."): each for each in end.report.tables}
+        for table, each in found.items():
+            if each.error is not None:
+                each.error.add_note(f"of table {table}")
+                raise each.error
+        assert found.keys() == asked.keys()
+        return {table: each.meter for table, each in found.items()}
 
-    def target(self, columns: str) -> list[tuple[Any, ...]]:
-        return redshift(self.box.redshift.url, f"SELECT {columns} FROM {self.table} ORDER BY 1, 2")
+    def target(self, columns: str, table: str = "a") -> list[tuple[Any, ...]]:
+        place = f"{self.name}.{table}"
+        return redshift(self.box.redshift.url, f"SELECT {columns} FROM {place} ORDER BY 1, 2")
 
-    def equal(self) -> int:
-        return assert_equal(self.box, self.table)
+    def equal(self, table: str = "a") -> int:
+        return assert_equal(self.box, f"{self.name}.{table}")
+
+    def all_equal(self, tables: Iterable[str]) -> dict[str, int]:
+        return {table: self.equal(table) for table in tables}
 
 
 @pytest.fixture
@@ -111,7 +137,7 @@ def test_appended_rows_arrive_once_and_a_change_is_another_row(way: Way) -> None
 IDS = {
     "numbers": ("INT AUTO_INCREMENT PRIMARY KEY", "{}"),
     "decimals": ("DECIMAL(30, 2) PRIMARY KEY", "{} * 0.25"),
-    "big numbers": ("BIGINT UNSIGNED PRIMARY KEY", "18446744073709551000 + {}"),
+    "big_numbers": ("BIGINT UNSIGNED PRIMARY KEY", "18446744073709551000 + {}"),
     "texts": (
         "VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci PRIMARY KEY",
         "CONCAT(IF({0} % 2, 'k', 'K'), LPAD({0}, 5, '0'))",
@@ -120,18 +146,28 @@ IDS = {
 }
 
 
-@pytest.mark.parametrize("kind", IDS)
-def test_ids_are_read_once_each_in_the_servers_order(kind: str, way: Way) -> None:
-    column, made = IDS[kind]
-    insert = f"INSERT INTO a SELECT {made.format('seq')}, seq FROM seq_{{}}_to_{{}}"
-    way.run(f"CREATE TABLE a (k {column}, v INT)", insert.format(1, 25))
-    assert [way.sync(11, strategy=Strategy.ID_ONLY) for _ in range(4)] == [11, 11, 3, 0]
-    way.run(insert.format(26, 30))
-    assert [way.sync(strategy=Strategy.ID_ONLY) for _ in range(2)] == [5, 0]
-    assert way.equal() == 30
-    way.run("UPDATE a SET v = -1 WHERE v = 3")
-    assert way.sync(strategy=Strategy.ID_ONLY) == 0
-    assert (3, 3) in way.target("v, v")
+def test_ids_are_read_once_each_in_the_servers_order(way: Way) -> None:
+    asked = {kind: {"strategy": Strategy.ID_ONLY} for kind in IDS}
+
+    def insert(first: int, last: int) -> None:
+        for kind, (_, made) in IDS.items():
+            rows = f"SELECT {made.format('seq')}, seq FROM seq_{first}_to_{last}"
+            way.run(f"INSERT INTO {kind} {rows}")
+
+    for kind, (column, _) in IDS.items():
+        way.run(f"CREATE TABLE {kind} (k {column}, v INT)")
+    insert(1, 25)
+    for count in (11, 11, 3, 0):
+        assert way.together(asked, limit=11) == dict.fromkeys(IDS, count)
+    insert(26, 30)
+    for count in (5, 0):
+        assert way.together(asked) == dict.fromkeys(IDS, count)
+    assert way.all_equal(IDS) == dict.fromkeys(IDS, 30)
+    for kind in IDS:
+        way.run(f"UPDATE {kind} SET v = -1 WHERE v = 3")
+    assert way.together(asked) == dict.fromkeys(IDS, 0)
+    for kind in IDS:
+        assert (3, 3) in way.target("v, v", kind), kind
 
 
 def test_ids_of_an_empty_table_and_merged_ones(way: Way) -> None:
@@ -143,32 +179,32 @@ def test_ids_of_an_empty_table_and_merged_ones(way: Way) -> None:
     assert way.equal() == 2
 
 
-@pytest.mark.parametrize(
-    ("kind", "unit", "cursor"),
-    [
-        (CursorFormat.UNIX, 1, "INT UNSIGNED"),
-        (CursorFormat.UNIX_MS, 1000, "BIGINT"),
-        (CursorFormat.UNIX_MS, 1000, "DECIMAL(20, 0)"),
-    ],
-)
-def test_seconds_and_milliseconds_since_1970_find_what_changed(
-    kind: CursorFormat, unit: int, cursor: str, way: Way
-) -> None:
-    turn = 1_000_000_000 * unit  # one digit more than the numbers below
-    way.run(
-        f"CREATE TABLE a (id INT PRIMARY KEY, v INT, t {cursor} NOT NULL, KEY (t))",
-        f"INSERT INTO a SELECT seq, 0, {turn} - 13 + seq DIV 2 FROM seq_1_to_40",
-    )
-    asked = {"cursor": "t", "format": kind}
-    assert [way.sync(25, **asked) for _ in range(3)] == [25, 15, 0]
-    now = f"FLOOR(UNIX_TIMESTAMP(NOW(6)) * {unit})"
-    way.run(f"UPDATE a SET v = 1, t = {now} WHERE id % 10 = 0")
-    assert way.sync(**asked) == 4
-    assert way.equal() == 40
+UNITS = {
+    "seconds": (CursorFormat.UNIX, 1, "INT UNSIGNED"),
+    "milliseconds": (CursorFormat.UNIX_MS, 1000, "BIGINT"),
+    "decimals": (CursorFormat.UNIX_MS, 1000, "DECIMAL(20, 0)"),
+}
+
+
+def test_seconds_and_milliseconds_since_1970_find_what_changed(way: Way) -> None:
+    asked = {name: {"cursor": "t", "format": kind} for name, (kind, _, _) in UNITS.items()}
+    for name, (_, unit, cursor) in UNITS.items():
+        turn = 1_000_000_000 * unit  # one digit more than the numbers below
+        way.run(
+            f"CREATE TABLE {name} (id INT PRIMARY KEY, v INT, t {cursor} NOT NULL, KEY (t))",
+            f"INSERT INTO {name} SELECT seq, 0, {turn} - 13 + seq DIV 2 FROM seq_1_to_40",
+        )
+    for count in (25, 15, 0):
+        assert way.together(asked, limit=25) == dict.fromkeys(UNITS, count)
+    for name, (_, unit, _) in UNITS.items():
+        now = f"FLOOR(UNIX_TIMESTAMP(NOW(6)) * {unit})"
+        way.run(f"UPDATE {name} SET v = 1, t = {now} WHERE id % 10 = 0")
+    assert way.together(asked) == dict.fromkeys(UNITS, 4)
+    assert way.all_equal(UNITS) == dict.fromkeys(UNITS, 40)
     time.sleep(BEHIND)
-    way.sync(**asked)
-    assert way.sync(**asked) == 0
-    assert way.equal() == 40
+    way.together(asked)
+    assert way.together(asked) == dict.fromkeys(UNITS, 0)
+    assert way.all_equal(UNITS) == dict.fromkeys(UNITS, 40)
 
 
 def test_a_whole_number_that_counts_in_another_unit_is_refused(way: Way) -> None:
@@ -181,22 +217,25 @@ def test_a_whole_number_that_counts_in_another_unit_is_refused(way: Way) -> None
     assert "timestamp_format" in caught.value.hint
 
 
-@pytest.mark.parametrize("lookback", [0.0, 3600.0])
-def test_a_late_row_is_found_by_looking_back_and_only_then(lookback: float, way: Way) -> None:
-    way.run(
-        "CREATE TABLE a (id INT PRIMARY KEY, v INT, t DATETIME(3) NOT NULL, KEY (t))",
-        f"INSERT INTO a SELECT seq, 0, {LONG_AGO.format('seq * 60')} FROM seq_1_to_100",
-    )
-    asked = {"cursor": "t", "lookback": lookback}
-    assert way.sync(100, **asked) == 100
-    before = ledger.position(Place(way.box, way.table))
-    assert before["key"] == ["100"]
+def test_a_late_row_is_found_by_looking_back_and_only_then(way: Way) -> None:
+    seconds = {"forward": 0.0, "back": 3600.0}
+    asked = {table: {"cursor": "t", "lookback": each} for table, each in seconds.items()}
+    for table in asked:
+        way.run(
+            f"CREATE TABLE {table} (id INT PRIMARY KEY, v INT, t DATETIME(3) NOT NULL, KEY (t))",
+            f"INSERT INTO {table} SELECT seq, 0, {LONG_AGO.format('seq * 60')} FROM seq_1_to_100",
+        )
+    assert way.together(asked, limit=100) == dict.fromkeys(asked, 100)
+    before = {table: ledger.position(way.place(table)) for table in asked}
+    assert [at["key"] for at in before.values()] == [["100"]] * 2
     late, too_late = LONG_AGO.format("50 * 60"), LONG_AGO.format("30 * 60")
-    way.run(f"INSERT INTO a VALUES (200, 0, {late}), (201, 0, {too_late})")
-    assert way.report(**asked).rows_read == (62 if lookback else 0)
-    found = {key for key, _ in way.target("id, v")}
-    assert (200 in found, 201 in found) == (bool(lookback), False)
-    assert ledger.position(Place(way.box, way.table))["cursor"] > before["cursor"]
+    for table in asked:
+        way.run(f"INSERT INTO {table} VALUES (200, 0, {late}), (201, 0, {too_late})")
+    assert way.together(asked) == {"forward": 0, "back": 62}
+    for table, lookback in seconds.items():
+        found = {key for key, _ in way.target("id, v", table)}
+        assert (200 in found, 201 in found) == (bool(lookback), False), table
+        assert ledger.position(way.place(table))["cursor"] > before[table]["cursor"], table
 
 
 def test_a_look_back_goes_from_a_number_as_well_and_loads_again_without_harm(way: Way) -> None:
@@ -230,32 +269,35 @@ def test_a_whole_table_that_is_merged_keeps_what_the_source_has_deleted(way: Way
 CONDITION = "region = 'it''s -- one' OR v > 5"
 
 
-@pytest.mark.parametrize(
-    ("asked", "wanted"),
-    [
-        ({"strategy": Strategy.FULL_SYNC}, 12),
-        ({"cursor": "t"}, 12),
-        ({"cursor": "t", "mode": Mode.APPEND}, 12),
-        ({"strategy": Strategy.ID_ONLY}, 12),
-    ],
-)
-def test_a_condition_holds_in_every_page(asked: dict[str, Any], wanted: int, way: Way) -> None:
-    way.run(
-        "CREATE TABLE a (id INT AUTO_INCREMENT PRIMARY KEY, v INT, region VARCHAR(20),"
-        " t DATETIME NOT NULL, KEY (t))",
-        "INSERT INTO a SELECT seq, seq % 10, IF(seq % 10 = 1, 'it''s -- one', 'two'),"
-        f" {LONG_AGO.format('seq DIV 4')} FROM seq_1_to_24",
-    )
-    matching = way.run(f"SELECT id, v FROM a WHERE {CONDITION} ORDER BY 1")
-    limit = None if asked.get("strategy") is Strategy.FULL_SYNC else 5
-    while way.sync(limit, where=CONDITION, **asked) and limit:
+PAGED: dict[str, dict[str, Any]] = {
+    "merged": {"cursor": "t"},
+    "appended": {"cursor": "t", "mode": Mode.APPEND},
+    "by_id": {"strategy": Strategy.ID_ONLY},
+}
+
+
+def test_a_condition_holds_in_every_page(way: Way) -> None:
+    paged = {table: {"where": CONDITION, **how} for table, how in PAGED.items()}
+    whole = {"whole": {"where": CONDITION, "strategy": Strategy.FULL_SYNC}}
+    both = {**paged, **whole}
+    for table in both:
+        way.run(
+            f"CREATE TABLE {table} (id INT AUTO_INCREMENT PRIMARY KEY, v INT, region VARCHAR(20),"
+            " t DATETIME NOT NULL, KEY (t))",
+            f"INSERT INTO {table} SELECT seq, seq % 10, IF(seq % 10 = 1, 'it''s -- one', 'two'),"
+            f" {LONG_AGO.format('seq DIV 4')} FROM seq_1_to_24",
+        )
+    matching = list(way.run(f"SELECT id, v FROM whole WHERE {CONDITION} ORDER BY 1"))
+    assert len(matching) > 10
+    while any(way.together(paged, limit=5).values()):
         pass
-    assert way.target("id, v") == list(matching)
-    assert len(matching) > wanted - 2
-    way.run("UPDATE a SET v = 0, region = 'two'")
-    way.sync(where=CONDITION, **asked)
-    held = 0 if limit is None else len(matching)
-    assert len(way.target("id, v")) == held
+    way.together(whole)
+    for table in both:
+        assert way.target("id, v", table) == matching, table
+        way.run(f"UPDATE {table} SET v = 0, region = 'two'")
+    way.together(both)
+    held = {table: len(way.target("id, v", table)) for table in both}
+    assert held == {**dict.fromkeys(paged, len(matching)), "whole": 0}
 
 
 def test_a_target_is_made_with_its_keys(way: Way) -> None:
