@@ -8,7 +8,7 @@ import datetime as dt
 import secrets
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pymysql
@@ -25,7 +25,7 @@ from tests.acceptance.ledger import Place
 from tests.acceptance.running import Call, Commands, config
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from s3rs_async.sandbox import Box
@@ -127,18 +127,23 @@ def test_a_row_that_never_rests_is_as_new_as_the_pass(at_home: Home) -> None:
 ZONES = {"minus5": "-05:00", "plus8": "+08:00", "berlin": "Europe/Berlin"}
 
 
-@pytest.mark.parametrize("zone", ZONES)
 async def test_a_cursor_in_the_servers_own_zone_loses_nothing_and_is_never_late(
-    zone: str, box: Box, commands: Commands, tmp_path: Path
+    box: Box, commands: Commands, tmp_path: Path
 ) -> None:
-    async with mariadb.private(timezone=ZONES[zone]) as server:
-        name = f"z_{secrets.token_hex(6)}"
-        sources = {zone: _source(server)}
+    """A server for each zone; a run of each, all of them side by side."""
+    async with contextlib.AsyncExitStack() as servers:
+        started = {
+            zone: await servers.enter_async_context(mariadb.private(timezone=setting))
+            for zone, setting in ZONES.items()
+        }
+        sources = {zone: _source(server) for zone, server in started.items()}
         environment = config(box, tmp_path, sources=sources)
+        zones = [Zoned(box, zone, server.url) for zone, server in started.items()]
         try:
-            await asyncio.to_thread(_zoned, box, commands, environment, server.url, name, zone)
+            await asyncio.to_thread(_zoned, zones, commands, environment)
         finally:
-            redshift(box.redshift.url, f"DROP SCHEMA IF EXISTS {name} CASCADE")
+            for zone in zones:
+                redshift(box.redshift.url, f"DROP SCHEMA IF EXISTS {zone.name} CASCADE")
 
 
 def _source(server: Any, **more: str) -> dict[str, Any]:
@@ -152,46 +157,81 @@ def _source(server: Any, **more: str) -> dict[str, Any]:
     }
 
 
-def _zoned(
-    box: Box, commands: Commands, environment: dict[str, str], url: str, name: str, zone: str
-) -> None:
-    def run(statement: str) -> tuple[tuple[Any, ...], ...]:
-        return mysql(url, statement, script=(f"USE {name}", "SET time_zone = @@global.time_zone"))
+KINDS = {"wall": "DATETIME", "utc": "TIMESTAMP"}
 
-    mysql(url, f"CREATE DATABASE {name}")
-    kinds = {"wall": "DATETIME", "utc": "TIMESTAMP"}
-    now = "CURRENT_TIMESTAMP"
-    for table, kind in kinds.items():
-        run(
-            f"CREATE TABLE {table} (id INT AUTO_INCREMENT PRIMARY KEY, v INT NOT NULL,"
-            f" u {kind} NOT NULL DEFAULT {now} ON UPDATE {now}, KEY (u))"
-        )
-        run(f"INSERT INTO {table} (v) VALUES (1), (2), (3)")
-    asked = [part for table in kinds for part in ("-t", f"{name}.{table}")]
 
-    def passed(why: str) -> dict[str, int]:
-        call = commands.sync(*asked, environment=environment)
-        for table in kinds:
-            assert_equal(box, f"{name}.{table}", source=url, why=why)
-            ledger.check(Place(box, f"{name}.{table}", source=zone), why=why)
-        return {each: found["rows_processed"] for each, found in call.results.items()}
+@dataclass
+class Zoned:
+    """Two tables on a server of another zone, the source of that name."""
 
+    box: Box
+    zone: str
+    url: str
+    name: str = field(default_factory=lambda: f"z_{secrets.token_hex(6)}")
+
+    def run(self, statement: str) -> tuple[tuple[Any, ...], ...]:
+        script = (f"USE {self.name}", "SET time_zone = @@global.time_zone")
+        return mysql(self.url, statement, script=script)
+
+    def made(self) -> None:
+        mysql(self.url, f"CREATE DATABASE {self.name}")
+        now = "CURRENT_TIMESTAMP"
+        for table, kind in KINDS.items():
+            self.run(
+                f"CREATE TABLE {table} (id INT AUTO_INCREMENT PRIMARY KEY, v INT NOT NULL,"
+                f" u {kind} NOT NULL DEFAULT {now} ON UPDATE {now}, KEY (u))"
+            )
+            self.run(f"INSERT INTO {table} (v) VALUES (1), (2), (3)")
+
+    def changed(self) -> None:
+        for table in KINDS:
+            self.run(f"INSERT INTO {table} (v) VALUES (10), (20)")
+            self.run(f"UPDATE {table} SET v = v + 1 WHERE id = 2")
+
+    def asked(self) -> list[str]:
+        tables = [part for table in KINDS for part in ("-t", f"{self.name}.{table}")]
+        return [*tables, "--source", self.zone]
+
+    def place(self, table: str) -> Place:
+        return Place(self.box, f"{self.name}.{table}", source=self.zone)
+
+    def equal(self, why: str) -> None:
+        for table in KINDS:
+            told = f"{self.zone}: {why}"
+            assert_equal(self.box, f"{self.name}.{table}", source=self.url, why=told)
+            ledger.check(self.place(table), why=told)
+
+    def position_is_right(self) -> None:
+        for table in KINDS:
+            at = dt.datetime.fromisoformat(ledger.position(self.place(table))["cursor"])
+            clock = "UTC_TIMESTAMP(6)" if table == "utc" else "NOW(6)"
+            ((now, newest),) = self.run(f"SELECT {clock}, MAX(u) FROM {table}")
+            if table == "utc":
+                ((newest,),) = mysql(self.url, f"SELECT MAX(u) FROM {self.name}.{table}")
+            told = (self.zone, table, "neither before the last row nor in the future")
+            assert newest < at < now, told
+
+
+def _zoned(zones: list[Zoned], commands: Commands, environment: dict[str, str]) -> None:
+    def passed(why: str) -> list[int]:
+        calls = [commands.start(*zone.asked(), environment=environment) for zone in zones]
+        for zone, call in zip(zones, calls, strict=True):
+            assert call.ended() == 0, (zone.zone, why, call.told[-3000:])
+        for zone in zones:
+            zone.equal(why)
+        return [found["rows_processed"] for call in calls for found in call.results.values()]
+
+    for zone in zones:
+        zone.made()
     passed("first")
-    for table in kinds:
-        run(f"INSERT INTO {table} (v) VALUES (10), (20)")
-        run(f"UPDATE {table} SET v = v + 1 WHERE id = 2")
+    for zone in zones:
+        zone.changed()
     passed("committed just before the pass")
     time.sleep(BEHIND)
     passed("the last read of rows that were read past the bound")
-    assert set(passed("at rest").values()) == {0}
-    for table in kinds:
-        at = dt.datetime.fromisoformat(
-            ledger.position(Place(box, f"{name}.{table}", source=zone))["cursor"]
-        )
-        clock = "UTC_TIMESTAMP(6)" if table == "utc" else "NOW(6)"
-        (((now, newest)),) = run(f"SELECT {clock}, MAX(u) FROM {table}")
-        shown = mysql(url, f"SELECT MAX(u) FROM {name}.{table}")[0][0] if table == "utc" else newest
-        assert shown < at < now, (table, "neither before the last row nor in the future")
+    assert passed("at rest") == [0] * len(KINDS) * len(zones)
+    for zone in zones:
+        zone.position_is_right()
 
 
 async def test_a_clock_that_is_ahead_of_its_setting_is_refused_by_name(
@@ -319,9 +359,8 @@ def test_rows_that_share_a_tick_arrive_once_across_the_ends_of_chunks(at_home: H
             f"INSERT INTO {table} SELECT {made}, n, '2024-03-31 01:30:00' + INTERVAL (n DIV 9)"
             " SECOND FROM (SELECT seq AS n FROM seq_1_to_25) AS numbers"
         )
-    asked = [part for table in KEYS for part in ("-t", f"{at_home.name}.{table}")]
     for wanted in (11, 11, 3, 0):
-        call = at_home.commands.sync(*asked, "--limit", "11")
+        call = at_home.commands.sync(*_asked(at_home, KEYS), "--limit", "11")
         read = {name: found["rows_processed"] for name, found in call.results.items()}
         assert read == {f"{at_home.name}.{table}": wanted for table in KEYS}
     for table in KEYS:
@@ -360,13 +399,17 @@ def test_a_table_without_a_key_keeps_its_duplicates_and_can_become_empty(at_home
     assert at_home.equal("a") == 1
 
 
-@pytest.mark.parametrize("stamp", ["", f", u {STAMP}, KEY (u)"], ids=["whole", "by-cursor"])
-def test_a_table_without_rows_is_no_failure(stamp: str, at_home: Home) -> None:
-    at_home.run(f"CREATE TABLE a (id INT PRIMARY KEY, v INT{stamp})")
-    assert at_home.result("a")["rows_processed"] == 0
-    at_home.run("INSERT INTO a (id, v) VALUES (1, NULL)")
-    at_home.sync("a")
-    assert at_home.equal("a") == 1
+def test_a_table_without_rows_is_no_failure(at_home: Home) -> None:
+    tables = {"whole": "", "by_cursor": f", u {STAMP}, KEY (u)"}
+    for table, stamp in tables.items():
+        at_home.run(f"CREATE TABLE {table} (id INT PRIMARY KEY, v INT{stamp})")
+    for count in (0, 1):
+        results = at_home.commands.sync(*_asked(at_home, tables)).results
+        read = {name: found["rows_processed"] for name, found in results.items()}
+        assert read == {f"{at_home.name}.{table}": count for table in tables}
+        for table in tables:
+            assert at_home.equal(table) == count
+            at_home.run(f"INSERT INTO {table} (id, v) VALUES ({count + 1}, NULL)")
 
 
 DRIFTS = {
@@ -376,31 +419,34 @@ DRIFTS = {
 }
 
 
-@pytest.mark.parametrize("drift", DRIFTS)
-def test_columns_that_differ_are_told_and_nothing_is_loaded(drift: str, at_home: Home) -> None:
-    tables = {"whole": "", "by_cursor": f", u {STAMP}, KEY (u)"}
-    asked = [part for table in tables for part in ("-t", f"{at_home.name}.{table}")]
-    change, name = DRIFTS[drift]
-    for table, stamp in tables.items():
+def test_columns_that_differ_are_told_and_nothing_is_loaded(at_home: Home) -> None:
+    ways = {"whole": "", "by_cursor": f", u {STAMP}, KEY (u)"}
+    drifts = {f"{drift}_{way}": drift for drift in DRIFTS for way in ways}
+    for table, drift in drifts.items():
+        stamp = ways[table.removeprefix(f"{drift}_")]
         at_home.run(f"CREATE TABLE {table} (id INT PRIMARY KEY, v INT, w INT{stamp})")
         at_home.run(f"INSERT INTO {table} (id, v, w) SELECT seq, seq, seq FROM seq_1_to_20")
-    at_home.commands.sync(*asked)
-    before = {table: _held(at_home, table) for table in tables}
-    for table in tables:
-        at_home.run(f"ALTER TABLE {table} {change}")
+    at_home.commands.sync(*_asked(at_home, drifts))
+    before = {table: _held(at_home, table) for table in drifts}
+    for table, drift in drifts.items():
+        at_home.run(f"ALTER TABLE {table} {DRIFTS[drift][0]}")
         at_home.run(f"UPDATE {table} SET v = v + 1")
-    results = at_home.commands.sync(*asked, code=3).results
-    for table in tables:
+    results = at_home.commands.sync(*_asked(at_home, drifts), code=3).results
+    for table, drift in drifts.items():
         found = results[f"{at_home.name}.{table}"]
-        assert found["error_kind"] == "SchemaDriftError"
-        assert name in found["error_message"]
-        assert _held(at_home, table) == before[table]
-        if drift == "added":
-            at_home.target(found["hint"].removeprefix("run "))
-            assert "extra" in target_columns(at_home.box, f"{at_home.name}.{table}")
-    if drift == "added":
-        at_home.commands.sync(*asked)
-        assert [at_home.equal(table) for table in tables] == [20, 20]
+        assert found["error_kind"] == "SchemaDriftError", table
+        assert DRIFTS[drift][1] in found["error_message"], table
+        assert _held(at_home, table) == before[table], table
+    added = [table for table, drift in drifts.items() if drift == "added"]
+    for table in added:
+        at_home.target(results[f"{at_home.name}.{table}"]["hint"].removeprefix("run "))
+        assert "extra" in target_columns(at_home.box, f"{at_home.name}.{table}")
+    at_home.commands.sync(*_asked(at_home, added))
+    assert [at_home.equal(table) for table in added] == [20, 20]
+
+
+def _asked(at_home: Home, tables: Iterable[str]) -> list[str]:
+    return [part for table in tables for part in ("-t", f"{at_home.name}.{table}")]
 
 
 def _held(at_home: Home, table: str) -> tuple[object, ...]:

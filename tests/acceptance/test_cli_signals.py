@@ -49,14 +49,16 @@ def test_the_first_signal_finishes_the_step_in_hand_and_a_second_process_is_told
 ) -> None:
     make_notes(cli)
     gate = Gate()
+    pace = {"s3.claim_ttl": 3}  # a beat each second, and that is waited for
     with Relay(cli.box.s3.url, gate) as relay:
-        overrides = {"s3.endpoint": relay.url}
+        overrides = {**pace, "s3.endpoint": relay.url}
         first = cli.start(
             "sync", "-t", f"{cli.database}.notes", "--json-output", overrides=overrides
         )
         assert gate.reached.wait(60)
         cli.keeps_secrets(processes())
-        cli.sync("notes").fails(5, "another process is extracting", f"pid {first.pid} on ")
+        second = cli.sync("notes", overrides=pace)
+        second.fails(5, "another process is extracting", f"pid {first.pid} on ")
         first.send_signal(signal.SIGINT)
         time.sleep(0.3)
         assert first.poll() is None, "the first signal must not end the step in hand"

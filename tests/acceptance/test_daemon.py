@@ -19,6 +19,7 @@ import pytest
 
 from s3rs_async.sandbox.process import free_ports
 from tests.acceptance.cli import Asked, Cli, Overrides, Relay, cli, make_notes
+from tests.acceptance.running import until
 from tests.daemon.figures import Figures
 
 if TYPE_CHECKING:
@@ -132,7 +133,8 @@ def test_healthz_readyz_and_the_log_tell_of_a_source_that_is_not_there_at_start(
     connections = cli.connections({"sources.away": {**cli.box.connections["sources"]["mysql"]}})
     connections["sources"]["away"]["port"] = free_ports(1)[0]
     (config / "connections.yml").write_text(json.dumps(connections))
-    away = {"source": "away", "target": "standin", "tables": {f"{cli.database}.gone": {"every": "1s"}}}
+    gone = {f"{cli.database}.gone": {"every": "1s"}}
+    away = {"source": "away", "target": "standin", "tables": gone}
     (config / "pipelines" / "away.yml").write_text(json.dumps(away))
     with running(cli, config) as daemon:
         daemon.passed(2)
@@ -225,11 +227,13 @@ def test_a_second_signal_stops_now(cli: Cli) -> None:
 def test_what_is_not_done_when_the_drain_is_over_is_cut(cli: Cli) -> None:
     make_notes(cli)
     held: list[str] = []
+    log = cli.folder / "daemon.log"
 
     def see(asked: Asked) -> None:
         if asked.method == "PUT" and "state.json" in asked.path and len(held) < 1:
             held.append(asked.path)
-            time.sleep(8)
+            until(lambda: "the drain is over" in log.read_text(), "the drain is over")
+            time.sleep(3)
 
     with (
         Relay(cli.box.s3.url, see) as relay,

@@ -1,4 +1,7 @@
-"""Batches enter the stand-in as in production: SSH forward, TLS by name, S3 files, both loops."""
+"""Batches enter the stand-in as in production: SSH forward, TLS by name, S3 files, uvloop.
+
+What is cut or cancelled in its middle is tried on asyncio's own loop too.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +48,15 @@ if TYPE_CHECKING:
     Run = Callable[[Coroutine[Any, Any, None]], None]
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
+both_loops = pytest.mark.parametrize("run", ["asyncio", "uvloop"], indirect=True)
+"""For what rests on how a loop cancels, and on how it tells of a line that was cut."""
+
+
+@pytest.fixture
 def run(request: pytest.FixtureRequest) -> Run:
-    factory = uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
+    """On the loop that the product runs on, unless the test asks for both."""
+    loop = getattr(request, "param", "uvloop")
+    factory = uvloop.new_event_loop if loop == "uvloop" else asyncio.new_event_loop
 
     def running(body: Coroutine[Any, Any, None]) -> None:
         with asyncio.Runner(loop_factory=factory) as runner:
@@ -359,6 +368,7 @@ BIG = 400_000  # long enough a COPY to be met in its middle
 EARLY = 0.1
 
 
+@both_loops
 @pytest.mark.parametrize("cut", ["tunnel", "backend"])
 def test_a_line_cut_in_mid_copy_is_taken_up_again_from_the_start(
     run: Run, line: Line, monkeypatch: pytest.MonkeyPatch, as_owner: Owner, cut: str
@@ -383,6 +393,7 @@ def test_a_line_cut_in_mid_copy_is_taken_up_again_from_the_start(
     assert len(line.ledger()) == 1
 
 
+@both_loops
 def test_a_load_cancelled_in_mid_copy_loads_nothing_and_frees_the_lock(
     run: Run, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -438,6 +449,7 @@ def test_any_chain_of_merges_and_replaces_ends_as_a_dictionary_would(
     run(body())
 
 
+@both_loops
 @pytest.mark.parametrize("arrived", [True, False])
 def test_a_lost_answer_to_commit_is_resolved_by_the_ledger(
     run: Run, line: Line, monkeypatch: pytest.MonkeyPatch, arrived: bool
