@@ -41,7 +41,8 @@ def _wrong_connections(cli: Cli) -> dict[str, tuple[int, dict[str, Any], tuple[s
     line = key.export_public_key().decode()
     (folder / "other_hosts").write_text(f"[127.0.0.1]:{port} {line}")
     mysql, standin = "sources.mysql", "targets.standin"
-    return {
+    return {  # what takes longest first: a few run at a time
+        "s3 down": (4, {"s3.endpoint": f"http://127.0.0.1:{dead}"}, ("store cannot be reached",)),
         "mysql password": (2, {f"{mysql}.password": WRONG}, ("refuses the user",)),
         "mysql host": (4, {f"{mysql}.host": "nowhere.invalid"}, ("nowhere.invalid",)),
         "mysql down": (4, {f"{mysql}.port": dead}, ("cannot be reached", str(dead))),
@@ -52,7 +53,6 @@ def _wrong_connections(cli: Cli) -> dict[str, tuple[int, dict[str, Any], tuple[s
         "ssh key": (2, {f"{TUNNEL}.key": str(folder / "other_key")}, ("authorized_keys",)),
         "bastion down": (4, {f"{TUNNEL}.port": dead}, ("bastion cannot be reached",)),
         "bucket": (2, {"s3.bucket": "no-such-bucket"}, ("create the bucket",)),
-        "s3 down": (4, {"s3.endpoint": f"http://127.0.0.1:{dead}"}, ("store cannot be reached",)),
     }
 
 

@@ -403,13 +403,13 @@ def test_a_table_without_rows_is_no_failure(at_home: Home) -> None:
     tables = {"whole": "", "by_cursor": f", u {STAMP}, KEY (u)"}
     for table, stamp in tables.items():
         at_home.run(f"CREATE TABLE {table} (id INT PRIMARY KEY, v INT{stamp})")
-    for count in (0, 1):
-        results = at_home.commands.sync(*_asked(at_home, tables)).results
-        read = {name: found["rows_processed"] for name, found in results.items()}
-        assert read == {f"{at_home.name}.{table}": count for table in tables}
-        for table in tables:
-            assert at_home.equal(table) == count
-            at_home.run(f"INSERT INTO {table} (id, v) VALUES ({count + 1}, NULL)")
+    results = at_home.commands.sync(*_asked(at_home, tables)).results
+    read = {name: found["rows_processed"] for name, found in results.items()}
+    assert read == {f"{at_home.name}.{table}": 0 for table in tables}
+    for table in tables:
+        at_home.run(f"INSERT INTO {table} (id, v) VALUES (1, NULL)")
+    at_home.commands.sync(*_asked(at_home, tables))
+    assert [at_home.equal(table) for table in tables] == [1, 1]
 
 
 DRIFTS = {
