@@ -1,5 +1,7 @@
 """How many examples the protocol's properties are tried on: 2,000 each in an ordinary run.
 
+What has no order of events in it, only the form of what is written, is tried on 500 (`plain`).
+
     TEST_EXAMPLES=100000 ./dev test tests/property -k "commit or register"      as each night
 
 Seeds are fixed in the short run, so that it says the same twice; a long one takes new ones.
@@ -20,6 +22,13 @@ EXAMPLES = _ASKED or 2000
 
 thorough: Callable[[Callable[..., None]], Callable[..., None]] = settings(
     max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=not _ASKED,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+plain: Callable[[Callable[..., None]], Callable[..., None]] = settings(
+    max_examples=_ASKED or 500,
     deadline=None,
     derandomize=not _ASKED,
     database=None,

@@ -16,7 +16,7 @@ from s3rs_async.commit import Pending, State
 from s3rs_async.model import TableName
 from s3rs_async.s3.layout import Attempt, Layout, tkey
 from s3rs_async.s3.state import Document, decode, encode
-from tests.property.examples import thorough
+from tests.property.examples import plain
 
 LAYOUT = Layout("s3rs", "shop", "source", TableName("shop", "orders"))
 names = st.text(max_size=80) | st.text("aA%./_-\\", max_size=8)
@@ -72,7 +72,7 @@ def unknown(chance: Random) -> dict[str, Any]:
     return {f"new_{number}": chance.choice(values) for number in range(chance.randrange(4))}
 
 
-@thorough
+@plain
 @given(seed=st.integers(0, 2**32))
 def test_a_state_is_read_as_it_was_written_and_keeps_what_we_do_not_know(seed: int) -> None:
     chance = Random(seed)
@@ -85,7 +85,7 @@ def test_a_state_is_read_as_it_was_written_and_keeps_what_we_do_not_know(seed: i
     assert encode(read, LAYOUT) == body
 
 
-@thorough
+@plain
 @given(tables, tables)
 def test_no_two_tables_share_a_key_and_no_key_leaves_its_place(
     one: tuple[str, str, str], other: tuple[str, str, str]
@@ -97,7 +97,7 @@ def test_no_two_tables_share_a_key_and_no_key_leaves_its_place(
     assert not {".", "..", ""} & {part for key in keys for part in key.split("/")}
 
 
-@thorough
+@plain
 @given(tables, tables)
 def test_no_table_lies_inside_another_one(
     one: tuple[str, str, str], other: tuple[str, str, str]
