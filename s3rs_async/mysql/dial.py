@@ -192,9 +192,11 @@ def drop(connection: Any) -> None:  # noqa: ANN401 - untyped driver
 
 async def leave(connection: Any) -> None:  # noqa: ANN401 - untyped driver
     """Say goodbye; a server that does not listen is left all the same."""
-    with contextlib.suppress(OSError):
-        await connection.ensure_closed()
-    connection.close()
+    try:
+        with contextlib.suppress(OSError):
+            await connection.ensure_closed()
+    finally:
+        connection.close()  # also where the goodbye is cancelled
 
 
 def hang_up(connection: Any) -> None:  # noqa: ANN401 - untyped driver

@@ -36,8 +36,15 @@ ROLLBACK_SECONDS: Final = 10
 COMMIT_SECONDS: Final = 600
 MAX_GHOSTS: Final = 64
 
-_BROKEN: Final = (asyncpg.PostgresConnectionError, OSError, TimeoutError)
-_DRIVER: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# The driver's own confusion is a broken connection too: of a session that the server ended while
+# nothing was asked, it knows the last words before it knows the end, and is in the middle of them.
+_BROKEN: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+_DRIVER: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, *_BROKEN)
 
 
 @dataclass(slots=True)

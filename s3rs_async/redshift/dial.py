@@ -93,7 +93,7 @@ class Dial:
             if known is None:
                 raise
             raise known from error
-        except (OSError, TimeoutError) as error:
+        except (asyncpg.InternalClientError, OSError, TimeoutError) as error:
             raise await self._why(error) from error
 
     async def _why(self, error: BaseException) -> Error:

@@ -13,7 +13,7 @@ import pytest_asyncio
 from s3rs_async.errors import UnavailableError
 from s3rs_async.mysql.border import translated
 from s3rs_async.mysql.receive import Limits, receiving
-from s3rs_async.mysql.wire import BLOCK, Cutter
+from s3rs_async.mysql.wire import WIDE_BLOCK, Cutter
 
 ROW = b"\x02\0\0\x03\x011"
 END = b"\x05\0\0\x07\xfe\0\0\2\0"
@@ -160,7 +160,7 @@ async def test_a_consumer_that_stands_still_makes_the_server_wait(wire: Wire) ->
             found += packets.rows
             await asyncio.sleep(0.01)
             kernel = 2 << 20
-            assert sent <= found * size + 3 * BLOCK + kernel
+            assert sent <= found * size + 3 * WIDE_BLOCK + kernel
     assert found == rows
 
 

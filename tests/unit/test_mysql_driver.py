@@ -261,3 +261,14 @@ async def test_goodbye_without_waiting_is_the_same(ends: tuple[Any, Far]) -> Non
     assert near.closed
     assert await far.reader.read() == QUIT
     hang_up(near)
+
+
+async def test_a_goodbye_that_is_cancelled_closes_the_connection(ends: tuple[Any, Far]) -> None:
+    near, _ = ends
+    near._writer.transport.abort()
+    leaving = asyncio.get_running_loop().create_task(leave(near))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    assert leaving.cancelled()
+    assert near.closed
