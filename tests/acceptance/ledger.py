@@ -14,6 +14,7 @@ import re
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from s3rs_async.sandbox import Box
 
     Json = dict[str, Any]
+
+_TRIES = 4
 
 
 @dataclass(frozen=True)
@@ -240,7 +243,11 @@ def _keys(place: Place, query: dict[str, str]) -> list[str]:
 
 
 def _asked(place: Place, what: str, body: bytes | None = None) -> bytes:
-    """A request as of an owner of the bucket: moto looks who asks, and at no signature."""
+    """A request as of an owner of the bucket: moto looks who asks, and at no signature.
+
+    An object that is replaced while it is read may be moto's failure; who reads asks again, as any
+    client of S3 does.
+    """
     store = place.box.s3
     credential = f"Credential={store.access_key}/20260101/{store.region}/s3/aws4_request"
     signed = f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature={'0' * 64}"
@@ -250,6 +257,13 @@ def _asked(place: Place, what: str, body: bytes | None = None) -> bytes:
         method="GET" if body is None else "PUT",
         headers={"Authorization": signed, "Content-Type": "application/octet-stream"},
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        found: bytes = answer.read()
-        return found
+    tries = _TRIES if body is None else 1
+    while True:
+        tries -= 1
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                found: bytes = answer.read()
+                return found
+        except urllib.error.HTTPError as failure:
+            if failure.code != HTTPStatus.INTERNAL_SERVER_ERROR or not tries:
+                raise
