@@ -151,9 +151,10 @@ async def _file(
 
 async def _encode(file: ParquetFile, group: _RowGroup, to: Destination) -> None:
     await asyncio.to_thread(_write_checked, file, group.batches, to.check)
-    await to.release(group.size)
     to.meter.rows_read += sum(rows.num_rows for rows in group.batches)
     to.meter.bytes_read += group.size
+    group.batches.clear()  # whoever still has the group no longer has its rows
+    await to.release(group.size)
 
 
 def _write_checked(
