@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 
+from . import memory
 from .cli import run
 
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    memory.give_back()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -3,8 +3,9 @@
 The producer waits when `limit` bytes are under way, so that a slow stage is felt by the fast one
 before it: a stalled upload stops the encoder, the encoder stops the reader, and the reader stops
 the server. Bytes count from `put` until `release`, not until `get`: what a consumer still holds is
-under way too. A consumer that gathers items before it releases any must let go once it holds half
-of `limit`, else both ends wait for ever; so no item counts for more than the other half.
+under way too. A consumer that gathers items before it releases any must let go once it holds two
+thirds of `limit`, else both ends wait for ever; so no item counts for more than the third that is
+left.
 
 Several producers may also work side by side on what one consumer wants in order (`InTurn`).
 """
@@ -33,7 +34,7 @@ class Channel(Generic[Item]):
 
     async def put(self, item: Item, size: int) -> None:
         """Pass `item` of `size` bytes on, as soon as there is room for it."""
-        counted = min(size, self.limit // 2)
+        counted = min(size, self.limit // 3)
         async with self._changed:
             await self._changed.wait_for(lambda: self._held + counted <= self.limit)
             self._held += counted

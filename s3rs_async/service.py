@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from . import clock, memory
+from . import clock
 from .commit import Claim
 from .config import Connections, Pipeline, check_pipeline, one_of
 from .errors import ConfigError, Error, ExitCode
@@ -135,7 +135,6 @@ class Ends:
 @asynccontextmanager
 async def open_ends(connections: Connections, jobs: Sequence[Job]) -> AsyncIterator[Ends]:
     """Everything that the jobs need; nothing is connected to before it is first used."""
-    memory.give_back()
     sources: dict[str, Source] = {}
     targets: dict[str, Target] = {}
     async with AsyncExitStack() as stack:

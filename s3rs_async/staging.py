@@ -33,10 +33,10 @@ _ROW_GROUP_BYTES = 32 * MIB
 class Share:
     """One table's part of the memory for rows under way, in bytes.
 
-    `channel` is what may wait between reader and encoder, twice a `row_group` (of Arrow memory),
-    or both ends would wait for each other; `uploads` multipart parts of `part` bytes are sent at
-    once. S3 takes no part below 5 MiB, which is why a share has a least size. `ahead` is for what
-    several connections read of the table before its turn has come.
+    `channel` is what may wait between reader and encoder: a `row_group` (of Arrow memory) and half
+    of one more, which comes while the first is encoded; `uploads` multipart parts of `part` bytes
+    are sent at once. S3 takes no part below 5 MiB, which is why a share has a least size. `ahead`
+    is for what several connections read of the table before its turn has come.
     """
 
     channel: int
@@ -63,8 +63,9 @@ def share(memory: int, tables: int) -> Share:
     group = min(each // 4, _ROW_GROUP_BYTES)
     large = each >= _LARGE_SHARE
     part, uploads = (8 if large else 5) * MIB, 3 if large else 2
-    rest = each - 2 * group - part * uploads
-    return Share(2 * group, group, part, uploads, min(each // 4, rest))
+    channel = 3 * group // 2
+    rest = each - channel - part * uploads
+    return Share(channel, group, part, uploads, min(each // 4, rest))
 
 
 SizedRows = tuple[pa.RecordBatch, int]

@@ -194,6 +194,9 @@ def config(box: Box, folder: Path, **changes: Mapping[str, Any]) -> dict[str, st
 
 
 def _serve() -> None:
+    from s3rs_async import memory
+
+    memory.give_back()  # as the command does, before it imports anything
     for name in _IMPORTED_ONCE:
         importlib.import_module(name)
     _read_once()

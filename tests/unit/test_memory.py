@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
 
-import pyarrow as pa
 import pytest
 
-from s3rs_async import memory
+STARTED = """
+import sys
+from s3rs_async.__main__ import main
+assert "pyarrow" not in sys.modules
+sys.argv[1:] = ["--version"]
+try:
+    main()
+finally:
+    import pyarrow
+    print(pyarrow.default_memory_pool().backend_name)
+"""
 
 
-@pytest.fixture(autouse=True)
-def _as_it_was() -> Iterator[None]:
-    before = pa.default_memory_pool()
-    yield
-    pa.set_memory_pool(before)
-
-
-def test_arrow_takes_the_allocator_that_keeps_least(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("ARROW_DEFAULT_MEMORY_POOL", raising=False)
-    pa.set_memory_pool(pa.system_memory_pool())
-
-    memory.give_back()
-    memory.give_back()
-
-    has = "jemalloc" in pa.supported_memory_backends()
-    assert pa.default_memory_pool().backend_name == ("jemalloc" if has else "system")
-
-
-def test_the_users_own_choice_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ARROW_DEFAULT_MEMORY_POOL", "system")
-    pa.set_memory_pool(pa.system_memory_pool())
-
-    memory.give_back()
-
-    assert pa.default_memory_pool().backend_name == "system"
+@pytest.mark.parametrize(("asked", "backend"), [(None, "system"), ("mimalloc", "mimalloc")])
+def test_arrow_takes_the_systems_allocator_unless_its_user_chose(
+    asked: str | None, backend: str
+) -> None:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("ARROW_")}
+    chosen = {} if asked is None else {"ARROW_DEFAULT_MEMORY_POOL": asked}
+    done = subprocess.run(
+        [sys.executable, "-c", STARTED],
+        env=environment | chosen,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-1] == backend

@@ -182,5 +182,5 @@ def test_a_share_keeps_within_its_part_of_the_memory(memory: int, tables: int) -
     held = found.channel + found.part * found.uploads + found.ahead
     assert held <= memory * MIB // tables
     assert found.ahead >= 6 * MIB
-    assert found.row_group * 2 == found.channel
+    assert found.row_group * 3 // 2 == found.channel
     assert found.part >= 5 * MIB
