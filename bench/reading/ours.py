@@ -2,8 +2,11 @@
 
 The product's own parts in the product's own order: `read_pass` by the plan of a full sync, and for
 parquet a channel bounded in bytes between it and the encoder, as an extraction has. What an
-extraction does besides (state, claim, uploads) is for the whole job to show.
+extraction does besides (state, claim, uploads) is for the whole job to show. Memory is had as the
+command has it, which says so before it imports anything.
 """
+
+# ruff: noqa: E402
 
 from __future__ import annotations
 
@@ -12,6 +15,10 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
+
+from s3rs_async import memory
+
+memory.give_back()
 
 import pyarrow as pa
 
