@@ -34,8 +34,11 @@ _STAGES = ("plan", "extract", "commit", "load", "copy", "settle")
 _MOVED = {"extract", "load", "copy"}
 """Stages through which all rows go; `copy` is a part of `load`."""
 
-_ROW_BYTES, _BATCHES = 900, 4
-"""Of a row in memory, about; and how many batches there are unless their size is given."""
+_ROW_BYTES, _BATCHES = 600, 4
+"""Of a row in memory, about; and how many batches are wanted unless their size is given.
+
+A batch ends with a piece of 100,000 rows, so there are fewer of a small table.
+"""
 
 Figures = dict[str, float]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +88,7 @@ class Upload:
                 Key=self.key,
                 UploadId=self._id,
                 PartNumber=number,
-                Body=data,
+                Body=_Body(data),
                 **checksum,
             )
             part: CompletedPartTypeDef = {"PartNumber": number, "ETag": answer["ETag"]}
@@ -166,6 +167,21 @@ class Upload:
             except MissingError:
                 return
         raise UnavailableError("parts keep arriving for an aborted upload", key=self.key)
+
+
+class _Body(io.BytesIO):
+    """A part as the driver takes it, which is never there twice.
+
+    The driver makes a file of bytes, and asks it for its buffer to learn how large it is; an
+    ordinary one would copy for that what it shares.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._data = data
+
+    def getbuffer(self) -> memoryview:
+        return memoryview(self._data)
 
 
 def _crc32(data: bytes) -> str:

@@ -7,6 +7,7 @@ out, answer 403, 409 or 503 instead of carrying it out, or take the conditions o
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -173,6 +174,20 @@ async def test_a_multipart_upload_is_whole_and_in_order(store: Store, config: S3
     assert found.body == first + second + last
     assert found.etag == etag
     assert await open_uploads(config) == []
+
+
+async def test_a_part_is_sent_from_where_it_lies(store: Store, config: S3Config) -> None:
+    part = b"a" * 8 * MIB
+    async with store.upload(f"{config.prefix}/part") as upload:
+        await upload.part(1, b"b" * 5 * MIB)  # what is made once is there
+        tracemalloc.start()
+        try:
+            await upload.part(2, part)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        await upload.complete()
+    assert peak < 4 * MIB
 
 
 async def test_an_upload_left_by_an_error_is_taken_back(store: Store, config: S3Config) -> None:
