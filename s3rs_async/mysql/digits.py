@@ -31,11 +31,11 @@ _ABOVE_NINE = np.uint64(0x0606060606060606)
 _NO_DIGIT = np.uint64(0xF0F0F0F0F0F0F0F0)
 _LAST = np.array([(1 << 64) - (1 << 64 - 8 * count) for count in range(9)], np.uint64)
 _FIRST = ~_LAST[::-1]
-_SUMS = (
-    (np.uint64(10), np.uint64(8), np.uint64(0x00FF00FF00FF00FF)),
-    (np.uint64(100), np.uint64(16), np.uint64(0x0000FFFF0000FFFF)),
-    (np.uint64(10_000), np.uint64(32), np.uint64(0x00000000FFFFFFFF)),
-)
+_TENS, _TEN = np.uint64(8), np.uint64(10)
+_PAIRS = np.uint64(0x000000FF000000FF)
+"""The first and the third pair of digits, once the pairs are added up."""
+_ODD_PAIRS, _EVEN_PAIRS = np.uint64(100 + (1_000_000 << 32)), np.uint64(1 + (10_000 << 32))
+_TWO_BYTES, _HALF = np.uint64(16), np.uint64(32)
 
 
 def decimals(
@@ -48,7 +48,10 @@ def decimals(
     if not len(start) or precision > MOST_DIGITS or scale > MOST_BEHIND:
         return None
     minus = data.take(start) == _MINUS
-    digits = end - start - minus - (scale > 0)
+    digits = end - start
+    digits -= minus
+    if scale:
+        digits -= 1  # the point
     least = int(digits.min() if null is None else np.where(null, _CHARACTERS, digits).min())
     if null is not None:
         digits[null] = 0
@@ -64,7 +67,8 @@ def decimals(
     found = _added(word, MOST_BEHIND if scale else _CHARACTERS, data, end, digits, most)
     if found is None or (most > precision and int(found.max()) >= 10**precision):
         return None
-    return np.where(minus, -found, found)
+    np.negative(found, out=found, where=minus)
+    return found
 
 
 def _without_point(word: Words, scale: int, null: Bools | None) -> Words | None:
@@ -73,18 +77,25 @@ def _without_point(word: Words, scale: int, null: Bools | None) -> Words | None:
     missing = word >> np.uint64(8 * before) & _BYTE != _POINT
     if (missing if null is None else missing & ~null).any():
         return None
-    closed: Words = (word & _FIRST[before]) << np.uint64(8) | word & _LAST[scale]
+    closed: Words = word & _FIRST[before]
+    closed <<= _TENS
+    word &= _LAST[scale]
+    closed |= word
     return closed
 
 
 def _added(word: Words, taken: int, data: Bytes, end: Ints, digits: Ints, most: int) -> Ints | None:
     """All digits as one number; the last `taken` of them are in the word."""
-    total = _number(word, np.minimum(digits, taken))
+    total = _number(word, digits if most <= taken else np.minimum(digits, taken))
     eights = 1
     while total is not None and most > taken:
         eights += 1
-        more = _number(_word(data, end, eights), np.clip(digits - taken, 0, _CHARACTERS))
-        total = None if more is None else total + more * np.uint64(10**taken)
+        left = np.maximum(digits - taken, 0)
+        more = _number(_word(data, end, eights), np.minimum(left, _CHARACTERS, out=left))
+        if more is None:
+            return None
+        more *= np.uint64(10**taken)
+        total += more
         taken += _CHARACTERS
     return None if total is None else total.view(np.int64)
 
@@ -101,10 +112,24 @@ def _word(data: Bytes, end: Ints, number: int) -> Words:
 
 
 def _number(word: Words, count: Ints) -> Words | None:
-    """The number whose last `count` digits are at the word's end; None where some are none."""
-    word = (word ^ _ZEROS) & _LAST.take(count)
-    if ((word + _ABOVE_NINE | word) & _NO_DIGIT).any():
+    """The number whose last `count` digits are at the word's end; None where some are none.
+
+    The word is used up.
+    """
+    word ^= _ZEROS
+    word &= _LAST.take(count)
+    above = word + _ABOVE_NINE
+    above |= word
+    if np.bitwise_or.reduce(above) & _NO_DIGIT:
         return None
-    for power, bits, mask in _SUMS:
-        word = word * power + (word >> bits) & mask
-    return word
+    tens: Words = np.multiply(word, _TEN, out=above)
+    word >>= _TENS
+    tens += word
+    even = np.right_shift(tens, _TWO_BYTES, out=word)
+    even &= _PAIRS
+    even *= _EVEN_PAIRS
+    tens &= _PAIRS
+    tens *= _ODD_PAIRS
+    tens += even
+    tens >>= _HALF
+    return tens

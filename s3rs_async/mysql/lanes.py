@@ -26,9 +26,10 @@ _EOF, _ERR = 0xFE, 0xFF
 _EOF_BODY = 9  # an EOF packet's body is shorter than this
 _FROM = 1 << 17  # bytes from which lanes pay
 _SAMPLE = 64  # packets walked plainly to learn how long they are
-_PER_LANE = 48  # packets that a lane should have
+_PER_LANE = 64  # packets that a lane should have
 _LEAST_LANES = 8
 _HOPS = 4  # packets in sequence that make a guess
+_STEPS = 4  # of all lanes, before it is asked again whether they are there
 _SLACK = 64  # bytes beyond those in which a packet must start, where all are short
 
 
@@ -94,25 +95,39 @@ def walk_in_lanes(
 def _entries(
     headers: npt.NDArray[np.uint32], at: int, count: int, lengths: Starts
 ) -> Starts | None:
-    """Where each lane's first packet seems to start: the first is known, the others guessed."""
-    least, most = int(lengths.min()) // 2, int(lengths.max()) * 2
-    window = min(int(lengths.mean() * 4), most) + _SLACK
-    span = (len(headers) - at - window) // count
-    if span <= window:
+    """Where each lane's first packet seems to start: the first is known, the others guessed.
+
+    Most lanes show one within the length of a usual row; the others are looked at further.
+    """
+    mean, most = int(lengths.mean()), int(lengths.max()) * 2
+    widest = min(mean * 4, most) + _SLACK
+    span = (len(headers) - at - widest) // count
+    if span <= widest:
         return None
-    bases = at + np.arange(1, count, dtype=np.int64) * span
-    near = np.lib.stride_tricks.as_strided(
-        headers[bases[0] :], (count - 1, window), (span, 1), writeable=False
+    bases = at + np.arange(count, dtype=np.int64) * span
+    entries = np.append(bases[:1], np.full(count - 1, -1))
+    for window in (min(mean + _SLACK, widest), widest):
+        left = np.flatnonzero(entries < 0)
+        guess = _first_guess(headers, bases[left], window, (int(lengths.min()) // 2, most))
+        entries[left] = guess
+    return None if (entries < 0).any() else entries
+
+
+def _first_guess(
+    headers: npt.NDArray[np.uint32], bases: Starts, window: int, lengths: tuple[int, int]
+) -> Starts:
+    """The first place from each base on where packets seem to start; -1 where there is none."""
+    least, most = lengths
+    every = np.lib.stride_tricks.as_strided(
+        headers, (len(headers) - window + 1, window), headers.strides * 2, writeable=False
     )
-    above = (near & np.uint32(_LONGEST)) - np.uint32(least)  # what is less is very great then
-    lane, offset = np.nonzero(above <= most - least)
+    above = (every[bases] & np.uint32(_LONGEST)) - np.uint32(least)  # less is very great then
+    lane, offset = np.divmod(np.flatnonzero(above <= most - least), window)
     guess = bases[lane] + offset
     fits = _following(headers, guess)
-    first = np.full(count - 1, -1, np.int64)
-    first[lane[fits][::-1]] = guess[fits][::-1]  # the first guess of each lane is written last
-    if (first < 0).any():
-        return None
-    return np.concatenate([np.array([at], np.int64), first])
+    first = np.full(len(bases), -1, np.int64)
+    first[lane[fits][::-1]] = guess[fits][::-1]  # the first guess of each is written last
+    return first
 
 
 def _following(headers: npt.NDArray[np.uint32], at: Starts) -> Starts:
@@ -130,22 +145,24 @@ def _following(headers: npt.NDArray[np.uint32], at: Starts) -> Starts:
 def _chain(headers: npt.NDArray[np.uint32], entries: Starts) -> tuple[Starts, int] | None:
     """All lanes walked to where the next one began; None if one missed it.
 
-    The last lane has no next: it is one packet long, and what follows is left to the plain walk.
+    Those that are there go on into the next one's packets until the last has come, which costs less
+    than holding them back. The last lane has no next: it is one packet long, and what follows is
+    left to the plain walk.
     """
     ends = np.append(entries[1:], entries[-1] + 1)
-    rows: list[Starts] = []
-    at = entries.copy()
     last = len(headers) - 1
-    going = at < ends
-    while going.any():
-        rows.append(at.copy())
-        length = (headers[np.minimum(at, last)] & np.uint32(_LONGEST)).astype(np.int64)
-        at += np.where(going, length + _HEADER, 0)
-        going = at < ends
-    if not np.array_equal(at[:-1], entries[1:]):
+    at, rows = entries, [entries]
+    while (at < ends).any():
+        for _ in range(_STEPS):
+            at = at + (headers[np.minimum(at, last)] & np.uint32(_LONGEST))
+            at += _HEADER
+            rows.append(at)
+    table = np.stack(rows, axis=1)
+    own = table < ends[:, None]
+    exits = table[np.arange(len(ends)), np.count_nonzero(own, axis=1)]
+    if not np.array_equal(exits[:-1], entries[1:]):
         return None
-    table = np.ascontiguousarray(np.array(rows).T)
-    starts = table[table < ends[:, None]]
+    starts = table[own]
     return starts[:-1], int(starts[-1])
 
 
@@ -158,9 +175,10 @@ def _good(
     """How many packets a plain walk would have taken."""
     found = headers[starts]
     length = found & np.uint32(_LONGEST)
-    numbers = (sequence + np.arange(len(starts))) & 255
-    first = data[starts + _HEADER]
+    numbers = np.arange(sequence, sequence + len(starts), dtype=np.uint32) & np.uint32(255)
     bad = (found >> np.uint32(24)) != numbers
-    bad |= (length == 0) | (length == _LONGEST)
-    bad |= (first == _ERR) | ((first == _EOF) & (length < _EOF_BODY))
+    bad |= length - np.uint32(1) >= _LONGEST - 1  # none at all is very great then
+    first = data[starts + _HEADER]
+    if len(first) and int(first.max()) >= _EOF:
+        bad |= (first == _ERR) | ((first == _EOF) & (length < _EOF_BODY))
     return int(bad.argmax()) if bad.any() else len(starts)

@@ -62,6 +62,12 @@ def test_lanes_do_not_give_up_on_ordinary_rows() -> None:
     assert len(found[2]) == 20_000
 
 
+def test_lanes_do_not_give_up_on_rows_of_very_different_lengths() -> None:
+    chance = np.random.default_rng(11)
+    lengths = [int(n) for n in chance.integers(20, 700, size=8_000)]
+    assert same(packets(lengths, 9, 6), 0, 9, lengths[:64])
+
+
 def test_an_end_or_an_error_among_the_rows_stops_the_walk() -> None:
     for first, length in ((0xFE, 5), (0xFF, 60), (0x00, 0)):
         data = packets([60] * 9000, 0, 1)
