@@ -3,11 +3,13 @@
 Rows are decoded by some threads, encoded by others, and let go of by a third kind. Allocators that
 keep what each thread has freed for that thread (glibc's arenas, Arrow's mimalloc and jemalloc) hold
 the same rows several times over before they use any of it again: a hundred megabytes more than
-there are rows, for nothing. So everything comes from one of glibc's arenas, with whatever is large
-in pages of its own. What is smaller comes from the arena's end, which glibc would give away and ask
-for again with every array that a decoder needs for a moment: three times the decoder's time, spent
-on pages that are zeroed anew. So some of the end is kept. Elsewhere than in glibc only Arrow is
-told, and what users have given it in the environment stays what they gave.
+there are rows, for nothing. So everything comes from one of glibc's arenas, with whatever is very
+large in pages of its own. What is smaller, blocks of rows among it, comes from the arena's end,
+which glibc would give away and ask for again with every array that a decoder needs for a moment:
+three times the decoder's time, spent on pages that are zeroed anew. So some of the end is kept.
+Elsewhere than in glibc only Arrow is told. numpy's linear algebra, which nothing here uses, is told
+to start no threads: each would have memory of its own, and spin for a while at every start. What
+users have given either in the environment stays what they gave.
 """
 
 from __future__ import annotations
@@ -17,17 +19,18 @@ import ctypes
 import os
 
 _ARENA_MAX, _MMAP_THRESHOLD, _TRIM_THRESHOLD = -8, -3, -1
-_LARGE = 1 << 20
+_LARGE = 1 << 23  # above a block of rows and a column of a row group
 _KEPT = 1 << 24
 
 
 def give_back() -> None:
-    """Set the process's allocators so, before anything imports Arrow.
+    """Set the process's allocators so, before anything imports Arrow or numpy.
 
-    Arrow reads its variable once, when it is loaded; a pool that is set later is not the one that
-    its parquet writer takes its memory from.
+    Both read their variables once, when they are loaded; a pool of Arrow's that is set later is not
+    the one that its parquet writer takes its memory from.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with contextlib.suppress(AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_ARENA_MAX, 1)
