@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from s3rs_async.model import TableName, TargetId
+from s3rs_async.redshift.sql import ledger_names
 from tests.acceptance.cli import Cli, Ended, cli, make_notes
 from tests.acceptance.states import layout, read_state
 
@@ -236,16 +238,16 @@ def test_the_files_of_what_waits_and_of_what_is_loaded_are_shown(cli: Cli, merge
 
 
 class Held:
-    """A sync that is held at a place of its load; `go` lets it go on, and tells how it ended."""
+    """A command that is held at a place; `go` lets it go on, and tells how it ended."""
 
-    def __init__(self, cli: Cli, config: Path, place: str, folder: Path) -> None:
+    def __init__(self, cli: Cli, config: Path, place: str, folder: Path, *argv: str) -> None:
         path = folder / "held"
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(str(path))
             server.listen()
             server.settimeout(60)
             held = {"S3RS_FAILPOINT": f"{place}#1@{path}"}
-            self.call = cli.begin("sync", "-p", "shop", config=config, env=held)
+            self.call = cli.begin(*argv, config=config, env=held)
             try:
                 self.line = server.accept()[0]
             except TimeoutError:
@@ -255,6 +257,10 @@ class Held:
         with self.line:
             self.line.sendall(b"go\n")
         return self.call.ended(120)
+
+
+def reconciling(cli: Cli) -> tuple[str, ...]:
+    return "watermark", "reconcile", "-p", "shop", "-t", f"{cli.database}.notes", "-y"
 
 
 @pytest.mark.parametrize("place", ["Y1:before", "Y3:before", "Y5:before"])
@@ -276,10 +282,9 @@ def test_a_load_and_a_reconcile_at_once_need_one_sync_more(
     if loaded:
         run(cli, config, "sync", "-p", "shop").does()
         cli.mysql(make_rows.format(30))
-    held = Held(cli, config, place, tmp_path)
+    held = Held(cli, config, place, tmp_path, "sync", "-p", "shop")
     assert read_state(cli, "notes", "shop").pending
-    argv = ("watermark", "reconcile", "-p", "shop", "-t", f"{cli.database}.notes", "-y")
-    reconcile = cli.begin(*argv, config=config)
+    reconcile = cli.begin(*reconciling(cli), config=config)
     if place == "Y5:before":
         time.sleep(4)
         assert reconcile.poll() is None, reconcile.told  # it waits for the lock
@@ -292,3 +297,26 @@ def test_a_load_and_a_reconcile_at_once_need_one_sync_more(
         assert code == 0, (code, held.call.told)
     run(cli, config, "sync", "-p", "shop").does()
     cli.is_equal("notes")
+
+
+@pytest.mark.parametrize("loads", [False, True])
+def test_a_reconcile_that_loses_its_lock_begins_again(
+    cli: Cli, appended: Path, tmp_path: Path, *, loads: bool
+) -> None:
+    before = read_state(cli, "notes", "shop")
+    target = TargetId("standin", cli.box.redshift.database, TableName(cli.schema, "notes"))
+    held = Held(cli, appended, "R3:before", tmp_path, *reconciling(cli))
+    ended = cli.redshift(
+        "SELECT pg_terminate_backend(t.pid) FROM svv_transactions t"
+        " JOIN pg_class c ON c.oid = t.relation WHERE t.lock_mode = 'AccessExclusiveLock'"
+        f" AND c.relname = '{ledger_names(target).head.name}'"
+    )
+    assert ended == [(True,)]
+    if loads:
+        sync_in(cli, appended, "while nobody held the lock")
+    assert held.go() == 0, held.call.told
+    again = "the ledger moved meanwhile: reconciled again" in held.call.told
+    assert again is not loads, held.call.told  # a load has changed the state: nothing was written
+    after = read_state(cli, "notes", "shop")
+    assert (after.loaded.seq - before.loaded.seq, after.pending) == (int(loads), ())
+    sync_to_equal(cli, appended)
