@@ -4,8 +4,10 @@ What Redshift's COPY needs is fixed here: microsecond timestamps, decimals in fi
 unsigned and no foreign types (the source's type map saw to that), and no metadata but our own keys:
 v1 leaked Arrow's and S3's into files that Redshift then refused. Decimals have as many bytes as
 their digits need, never an integer's: a DECIMAL in four bytes is one that COPY may refuse.
-Dictionaries are for text only; on numbers they cost twice the CPU and make files larger. Statistics
-are for the columns by which rows are looked for, cursor and key; COPY reads none.
+Dictionaries are for text only; on numbers they cost twice the CPU and make files larger. They are
+also given up early: a text that does not repeat makes a dictionary of all its values, which is
+slower to make and packs worse than they do. Statistics are for the columns by which rows are looked
+for, cursor and key; COPY reads none.
 
 The file never sits whole in memory: `take` hands out what is ready for upload. Everything here is
 CPU work and belongs on a thread.
@@ -21,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 _LEVELS = {"zstd": 1, "snappy": None}
+_LARGEST_DICTIONARY = 1 << 17  # bytes; of a column of a row group
 
 
 class _Sink:
@@ -84,6 +87,7 @@ class ParquetFile:
             compression=form.compression,
             compression_level=_LEVELS[form.compression],
             use_dictionary=[field.name for field in schema if pa.types.is_string(field.type)],
+            dictionary_pagesize_limit=_LARGEST_DICTIONARY,
             write_statistics=[name for name in schema.names if name in form.sought] or False,
             coerce_timestamps="us",
             store_schema=False,

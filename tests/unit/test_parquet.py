@@ -141,3 +141,18 @@ def test_only_text_has_a_dictionary(file: ParquetFile) -> None:
     group = pq.ParquetFile(io.BytesIO(written(file))).metadata.row_group(0)
     chunks = [group.column(i) for i in range(len(SCHEMA))]
     assert [chunk.has_dictionary_page for chunk in chunks] == [False, False, False, True]
+
+
+def test_a_dictionary_of_what_does_not_repeat_is_given_up_early() -> None:
+    rows = 50_000
+    digits = np.random.default_rng(1).bytes(16 * rows).hex()
+    unique = [digits[at : at + 32] for at in range(0, len(digits), 32)]
+    table = pa.table({"unique": unique, "few": [text[:2] for text in unique]})
+    file = ParquetFile(table.schema, Form())
+    file.write(table.to_batches())
+
+    group = pq.ParquetFile(io.BytesIO(written(file))).metadata.row_group(0)
+    unlike, alike = group.column(0), group.column(1)
+    assert unlike.data_page_offset - unlike.dictionary_page_offset < 128 << 10
+    assert alike.total_uncompressed_size < rows * 1.1
+    assert unlike.total_uncompressed_size < rows * 36 + (128 << 10)
