@@ -7,9 +7,12 @@ there are rows, for nothing. So everything comes from one of glibc's arenas, wit
 large in pages of its own. What is smaller, blocks of rows among it, comes from the arena's end,
 which glibc would give away and ask for again with every array that a decoder needs for a moment:
 three times the decoder's time, spent on pages that are zeroed anew. So some of the end is kept.
-Elsewhere than in glibc only Arrow is told. numpy's linear algebra, which nothing here uses, is told
-to start no threads: each would have memory of its own, and spin for a while at every start. What
-users have given either in the environment stays what they gave.
+What lies free between rows that are held is given back with every row group (`trim`), or ever more
+of it would. Elsewhere than in glibc only Arrow is told.
+
+numpy's linear algebra, which nothing here uses, is told to start no threads: each would have memory
+of its own, and spin for a while at every start. What users have given in the environment stays what
+they gave.
 """
 
 from __future__ import annotations
@@ -36,3 +39,9 @@ def give_back() -> None:
         mallopt(_ARENA_MAX, 1)
         mallopt(_MMAP_THRESHOLD, _LARGE)
         mallopt(_TRIM_THRESHOLD, _KEPT)
+
+
+def trim() -> None:
+    """Give back whole pages that lie free between those in use; blocks for some milliseconds."""
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(_KEPT)

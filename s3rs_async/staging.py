@@ -16,6 +16,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from . import memory
 from .errors import ConfigError
 from .failpoint import step
 from .flow import together
@@ -46,17 +47,17 @@ class Share:
     ahead: int = 0
 
 
-def share(memory: int, tables: int) -> Share:
-    """`memory` split evenly among as many tables as may be under way; ConfigError if too little.
+def share(budget: int, tables: int) -> Share:
+    """`budget` split evenly among as many tables as may be under way; ConfigError if too little.
 
     Evenly and beforehand, because tables that wait for each other's bytes in the middle of a row
     group would wait for ever.
     """
-    each = memory // tables
+    each = budget // tables
     if each < _LEAST_SHARE:
         raise ConfigError(
             "too little memory for so many tables side by side",
-            memory=f"{memory // MIB} MiB",
+            memory=f"{budget // MIB} MiB",
             tables=tables,
             hint=f"give --max-memory {tables * _LEAST_SHARE // MIB}MiB, or lower --parallel",
         )
@@ -151,10 +152,10 @@ async def _file(
 
 
 async def _encode(file: ParquetFile, group: _RowGroup, to: Destination) -> None:
+    count = sum(rows.num_rows for rows in group.batches)
     await asyncio.to_thread(_write_checked, file, group.batches, to.check)
-    to.meter.rows_read += sum(rows.num_rows for rows in group.batches)
+    to.meter.rows_read += count
     to.meter.bytes_read += group.size
-    group.batches.clear()  # whoever still has the group no longer has its rows
     await to.release(group.size)
 
 
@@ -164,6 +165,8 @@ def _write_checked(
     for rows in batches:
         check(rows)
     file.write(batches)
+    batches.clear()  # whoever still has the group no longer has its rows
+    memory.trim()
 
 
 @dataclass(slots=True)

@@ -161,6 +161,8 @@ class _Files:
         if self._file is None:
             self._file = ParquetFile(group[0].schema, Form())
         self._file.write(group)
+        group.clear()
+        memory.trim()
         self._file.take(1 << 20)
         if self._file.size >= Sizes().file:
             self.finish([])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -36,3 +37,51 @@ def test_arrow_takes_the_systems_allocator_unless_its_user_chose(
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-1] == backend
+
+
+THREADS = """
+import os
+from s3rs_async import memory
+memory.give_back()
+import numpy
+print(len(os.listdir("/proc/self/task")))
+"""
+HOLES = """
+from s3rs_async import memory
+memory.give_back()
+def resident():
+    return int(open("/proc/self/statm").read().split()[1])
+def blocks():
+    return [bytearray(b"x" * 500_000) for _ in range(400)]
+before = resident()
+held = blocks()
+full = resident() - before
+held = held[::20]
+free = resident() - before
+memory.trim()
+print(full, free, resident() - before)
+"""
+
+on_linux = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc here")
+
+
+def told(script: str) -> list[int]:
+    names = ("ARROW_", "OPENBLAS_", "MALLOC_")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(names)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    return [int(word) for word in done.stdout.split()]
+
+
+@on_linux
+def test_linear_algebra_starts_no_threads() -> None:
+    assert told(THREADS) == [1]
+
+
+@on_linux
+def test_what_lies_free_between_rows_is_given_back() -> None:
+    full, free, trimmed = told(HOLES)
+
+    assert free > full / 2
+    assert trimmed < full / 4
