@@ -10,6 +10,9 @@ three times the decoder's time, spent on pages that are zeroed anew. So some of 
 What lies free between rows that are held is given back with every row group (`trim`), or ever more
 of it would. Elsewhere than in glibc only Arrow is told.
 
+Python's own collector would look for cycles again and again in the modules of a start, which all
+stay. It sleeps until they are imported, and passes over them from then on.
+
 numpy's linear algebra, which nothing here uses, is told to start no threads: each would have memory
 of its own, and spin for a while at every start. What users have given in the environment stays what
 they gave.
@@ -19,6 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 
 _ARENA_MAX, _MMAP_THRESHOLD, _TRIM_THRESHOLD = -8, -3, -1
@@ -30,15 +34,22 @@ def give_back() -> None:
     """Set the process's allocators so, before anything imports Arrow or numpy.
 
     Both read their variables once, when they are loaded; a pool of Arrow's that is set later is not
-    the one that its parquet writer takes its memory from.
+    the one that its parquet writer takes its memory from. Cycles are let be until `imported`.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    gc.disable()
     with contextlib.suppress(AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_ARENA_MAX, 1)
         mallopt(_MMAP_THRESHOLD, _LARGE)
         mallopt(_TRIM_THRESHOLD, _KEPT)
+
+
+def imported() -> None:
+    """What is there now stays; whatever comes is looked through for cycles."""
+    gc.freeze()
+    gc.enable()
 
 
 def trim() -> None:

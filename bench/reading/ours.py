@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     from s3rs_async.config.connections import WantedProtocol
 
+memory.imported()
+
 MEMORY = 512 << 20
 _MOST_ROW_BYTES = 256 << 20
 

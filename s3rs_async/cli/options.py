@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .. import memory
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def side_by_side(command: Command) -> Command:
         show_envvar=True,
         help="Tables side by side.",
     )
-    memory = click.option(
+    budget = click.option(
         "--max-memory",
         type=Size(),
         default="512MiB",
@@ -121,13 +122,14 @@ def side_by_side(command: Command) -> Command:
         show_envvar=True,
         help="For rows under way, of all tables together.",
     )
-    return parallel(memory(command))
+    return parallel(budget(command))
 
 
 def run_async(work: Coroutine[object, object, Result]) -> Result:
     """Run on the fastest loop there is."""
     import asyncio
 
+    memory.imported()
     try:
         import uvloop
     except ImportError:  # there is none for this platform; the standard loop does

@@ -33,9 +33,9 @@ _QUOTES = "a text with a comma, a colon or a # in it needs quotes"
 
 
 class Strict(BaseModel):
-    """A model that knows all its keys and never changes."""
+    """A model that knows all its keys and never changes; built when the first of it is read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 Model = TypeVar("Model", bound=Strict)

@@ -62,6 +62,20 @@ memory.trim()
 print(full, free, resident() - before)
 """
 
+CYCLES = """
+import gc
+from s3rs_async import __main__ as command
+from s3rs_async.cli import options
+async def work():
+    print(int(gc.isenabled()), gc.get_freeze_count())
+def run(argv):
+    print(int(gc.isenabled()))
+    options.run_async(work())
+    return 0
+command.run = run
+command.main()
+"""
+
 on_linux = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc here")
 
 
@@ -85,3 +99,10 @@ def test_what_lies_free_between_rows_is_given_back() -> None:
 
     assert free > full / 2
     assert trimmed < full / 4
+
+
+def test_cycles_are_looked_for_once_all_is_imported_and_not_among_that() -> None:
+    at_first, at_work, frozen = told(CYCLES)
+
+    assert (at_first, at_work) == (0, 1)
+    assert frozen > 1_000
