@@ -143,7 +143,7 @@ async def _file(
                 await sender.send(file.take(to.share.part))
                 full = file.size >= to.file_bytes
                 group = None if full else await anext(groups, None)
-            await asyncio.to_thread(file.finish)
+            await asyncio.to_thread(_finish, file)
             await sender.send(file.take(to.share.part))
             await sender.send(file.rest())
         async with step("X5"):
@@ -166,6 +166,10 @@ def _write_checked(
         check(rows)
     file.write(batches)
     batches.clear()  # whoever still has the group no longer has its rows
+
+
+def _finish(file: ParquetFile) -> None:
+    file.finish()
     memory.trim()
 
 

@@ -164,7 +164,6 @@ class _Files:
             self._file = ParquetFile(group[0].schema, Form())
         self._file.write(group)
         group.clear()
-        memory.trim()
         self._file.take(1 << 20)
         if self._file.size >= Sizes().file:
             self.finish([])
@@ -175,6 +174,7 @@ class _Files:
             self.write(group)
         if self._file is not None:
             self._file.finish()
+            memory.trim()
             self.rows += self._file.rows
             self.size += self._file.size
             self._file = None
