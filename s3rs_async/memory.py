@@ -7,9 +7,9 @@ there are rows, for nothing. So everything comes from one of glibc's arenas, wit
 large in pages of its own. What is smaller, blocks of rows among it, comes from the arena's end,
 which glibc would give away and ask for again with every array that a decoder needs for a moment:
 three times the decoder's time, spent on pages that are zeroed anew. So some of the end is kept.
-What lies free between rows that are held is given back with every file (`trim`), or ever more of it
-would; with every row group it would cost a tenth of a job's processor time. Elsewhere than in glibc
-only Arrow is told.
+What lies free between rows that are held is given back (`trim`) with every file and after every few
+row groups, or ever more of it would; after each it would cost a tenth of a job's processor time.
+Elsewhere than in glibc only Arrow is told.
 
 Python's own collector would look for cycles again and again in the modules of a start, which all
 stay. It sleeps until they are imported, and passes over them from then on.

@@ -28,6 +28,7 @@ MIB = 1 << 20
 _LEAST_SHARE = 32 * MIB
 _LARGE_SHARE = 96 * MIB
 _ROW_GROUP_BYTES = 32 * MIB
+_TRIMMED_BYTES = 96 * MIB  # of rows let go, after which what lies free is given back
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +156,11 @@ async def _encode(file: ParquetFile, group: _RowGroup, to: Destination) -> None:
     count = sum(rows.num_rows for rows in group.batches)
     await asyncio.to_thread(_write_checked, file, group.batches, to.check)
     to.meter.rows_read += count
+    before = to.meter.bytes_read
     to.meter.bytes_read += group.size
     await to.release(group.size)
+    if to.meter.bytes_read // _TRIMMED_BYTES > before // _TRIMMED_BYTES:
+        await asyncio.to_thread(memory.trim)
 
 
 def _write_checked(
