@@ -76,7 +76,7 @@ def machine(server: str, pool: int) -> dict[str, object]:
         "cores": os.cpu_count(),
         "processor": _processor(),
         "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
         "server": server,
         "buffer_pool_bytes": pool,
