@@ -140,6 +140,8 @@ async def _claim(job: Extraction, position: Position | None, held: AsyncExitStac
     held.push_async_exit(partial(_give_back, job))
     beating = heartbeat(job.stage, job.layout.prefix, here, job.rivals.pace)
     await held.enter_async_context(beating)
+    if job.plan.errand is not None:  # a refresh that is due would be done with these few rows
+        commit.check_errand(owned.state)
     if owned.state.position != position:
         raise MovedError(
             "another process has brought the table forward meanwhile",

@@ -246,6 +246,14 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyRange:
+    """An errand: the rows whose key's first column lies in a span, both ends in it; None: open."""
+
+    lo: str | None
+    hi: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """A span of cursors that a batch replaces in an append target, both ends in it.
 

@@ -22,10 +22,11 @@ from .config import Connections, Pipeline, check_pipeline, one_of
 from .errors import ConfigError, Error, ExitCode
 from .flow import together
 from .line import Line
-from .model import TableName, TableSpec
+from .model import KeyRange, TableName, TableSpec
 from .mysql.connection import Source, open_source
 from .mysql.feed import Feed
 from .mysql.lookout import Lookout
+from .mysql.sentinel import Sentinel
 from .override import this_user
 from .pipeline import side_by_side
 from .planning import Preview, preview_table
@@ -53,7 +54,8 @@ class Ask:
 
     With a pipeline, its tables or those of them that are named; `memory` is in bytes, for the rows
     under way of at most `parallel` tables. `wait`, `steal` and `adopt`: see `sync.Request`;
-    with `full_refresh` the target is replaced from the beginning.
+    with `full_refresh` the target is replaced from the beginning, with an `errand` some rows are
+    read anew.
     """
 
     tables: tuple[str, ...] = ()
@@ -69,6 +71,7 @@ class Ask:
     steal: bool = False
     adopt: bool = False
     full_refresh: bool = False
+    errand: KeyRange | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +142,12 @@ async def open_ends(connections: Connections, jobs: Sequence[Job]) -> AsyncItera
     targets: dict[str, Target] = {}
     async with AsyncExitStack() as stack:
         bastions = await stack.enter_async_context(open_bastions())
+        tasks = await stack.enter_async_context(together())
         for name in {job.source: None for job in jobs}:
             opened = open_source(name, connections.sources[name], bastions)
             sources[name] = await stack.enter_async_context(opened)
+            watching = tasks.create_task(Sentinel(sources[name]).run(), name=f"sentinel {name}")
+            stack.callback(watching.cancel)
         for name in {job.target: None for job in jobs}:
             way = open_target(name, connections.targets[name], bastions)
             targets[name] = await stack.enter_async_context(way)
@@ -201,6 +207,7 @@ def _request(ask: Ask, spec: TableSpec) -> Request:
         steal=ask.steal,
         adopt=ask.adopt,
         refresh_by=this_user() if ask.full_refresh else None,
+        errand=ask.errand,
     )
 
 

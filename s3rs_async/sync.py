@@ -28,7 +28,8 @@ from .failpoint import step as at
 from .flow import together, unless
 from .line import Line
 from .load import Loading
-from .model import Bound, Mode, Strategy, TableSpec, TargetId
+from .model import Bound, KeyRange, Mode, Strategy, TableSpec, TargetId
+from .mysql.chunk import on_errand
 from .planning import Plan, plan_table
 from .redshift import ledger, sql
 from .report import Meter
@@ -47,6 +48,7 @@ class Request:
     `wait` are the seconds for which another process that extracts the table is waited for; with
     `steal` the table is taken from it. With `adopt` the first load may go into a target that has
     rows which no ledger knows. `refresh_by` is who wants the target replaced from the beginning.
+    With an `errand` some rows are read anew, and not what is new.
 
     Between the passes of one process are kept: `plan`, which need not be made again as long as the
     table is as it was, and `suspicion` of a holder, for which a pass then does not wait.
@@ -62,6 +64,7 @@ class Request:
     steal: bool = False
     adopt: bool = False
     refresh_by: str | None = None
+    errand: KeyRange | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +194,12 @@ class _Table:
 
     async def _bounded(self) -> tuple[Plan, Bound]:
         """How to read and how far: by the plan of the pass before, as long as it still fits."""
-        feed = self.line.feed
+        feed, errand = self.line.feed, self.request.errand
         async with at("X2"):
+            if errand is not None:
+                plan = await plan_table(self.line, self.spec)
+                plan = replace(plan, read=on_errand(plan.read, errand))
+                return plan, await feed.bound(plan.read)
             if self.plan is not None:
                 renewed = await feed.renewed(self.plan.read)
                 if renewed is not None:
@@ -217,6 +224,8 @@ class _Table:
     async def _extract_from(self, base: Versioned | None) -> bool:
         state = base.state if base is not None else self.register.birth
         commit.check_room(state)
+        if self.request.errand is not None:
+            commit.check_errand(state)
         with self.meter.timed("plan"):
             planned = await unless(self.line.stop, self._bounded())
         if planned is None:
@@ -225,7 +234,8 @@ class _Table:
         commit.check_clock(state, bound.server_time)
         notes = filter(None, [plan.read.reason, *plan.read.warnings, bound.reason])
         self.meter.notes += [note for note in notes if note not in self.meter.notes]
-        if plan.read.strategy is Strategy.FULL_SYNC or state.position is None:
+        whole = plan.read.strategy is Strategy.FULL_SYNC and plan.read.errand is None
+        if whole or state.position is None:
             self.meter.expected_rows = plan.read.source.estimated_rows
         return await extract(self._job(plan, bound), base, partial(self._prepare, plan, state))
 

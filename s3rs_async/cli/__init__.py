@@ -14,6 +14,7 @@ import click
 
 from .. import __version__
 from ..errors import ConfigError, Error, ExitCode
+from .backfill import backfill
 from .check import config, doctor
 from .counts import counts
 from .daemon import daemon
@@ -51,7 +52,19 @@ def cli() -> None:
     """Bring MySQL tables to Redshift by way of parquet on S3, exactly once in effect."""
 
 
-for command in (sync, daemon, status, watermark, counts, s3clean, config, doctor, sandbox, demo):
+for command in (
+    sync,
+    backfill,
+    daemon,
+    status,
+    watermark,
+    counts,
+    s3clean,
+    config,
+    doctor,
+    sandbox,
+    demo,
+):
     cli.add_command(command)
 
 

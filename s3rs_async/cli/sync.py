@@ -97,8 +97,8 @@ def sync(  # noqa: D103 - its help is below, for the terminal
     if dry_run:
         _tell_previews(options.run_async(service.preview(connections, ask)), json_output)
         return ExitCode.OK
-    end = options.run_async(service.sync(connections, ask, _progress(quiet=quiet)))
-    return _ended(end, json_output)
+    end = options.run_async(service.sync(connections, ask, progress(quiet=quiet)))
+    return ended(end, json_output)
 
 
 sync.help = """Bring tables forward once: from MySQL to S3, and from S3 to Redshift.
@@ -141,7 +141,8 @@ def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _progress(*, quiet: bool) -> Watch | None:
+def progress(*, quiet: bool) -> Watch | None:
+    """What draws how far the tables are, where someone looks."""
     if quiet or not sys.stderr.isatty():
         return None
     from ..progress import draw
@@ -149,7 +150,7 @@ def _progress(*, quiet: bool) -> Watch | None:
     return draw
 
 
-def _ended(end: End, json_output: str | None) -> ExitCode:
+def ended(end: End, json_output: str | None) -> ExitCode:
     """The report told, and the exit code: also where the report can't be written."""
     try:
         _tell_report(end.report, json_output)

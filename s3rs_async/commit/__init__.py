@@ -11,7 +11,7 @@ without `judge` under the ledger's lock (a doubled one), or deleting anything on
 
 from __future__ import annotations
 
-from .admission import MAX_PENDING, check_clock, check_going, check_room
+from .admission import MAX_PENDING, check_clock, check_errand, check_going, check_room
 from .extraction import claimed, committed, idled, is_committed, released
 from .ledger import (
     Ruling,
@@ -79,6 +79,7 @@ __all__ = [
     "adopts",
     "audited",
     "check_clock",
+    "check_errand",
     "check_feeder",
     "check_going",
     "check_room",

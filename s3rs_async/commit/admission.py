@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from ..errors import DataError
+from ..errors import ConfigError, DataError
 from .state import State
 
 MAX_PENDING = 2_000
@@ -37,6 +37,18 @@ def check_room(state: State) -> None:
             pending=len(state.pending),
             hint=f"nothing is lost: load them with s3rs sync --redshift-only {_named(state)}",
         )
+
+
+def check_errand(state: State) -> None:
+    """Refuse to read some rows anew where none were read yet, or more than these are due."""
+    facts = {"table": state.table, "hint": f"bring it forward first: s3rs sync {_named(state)}"}
+    at = state.position
+    if not state.last_batch or (at is not None and at.cursor is None and at.key is None):
+        raise ConfigError("nothing of the table was read yet that could be read anew", **facts)
+    if state.replace_pending or state.replace_window is not None:
+        raise ConfigError("the target is to be replaced, so nothing is read anew", **facts)
+    if state.backup_strategy == "manual_cli":
+        raise ConfigError("the watermark was set by hand, and nothing was read since", **facts)
 
 
 def check_clock(state: State, server_time: str) -> None:

@@ -103,7 +103,7 @@ class _Reading:
         """One connection, page after page until there is none or one of them has failed."""
         async with AsyncExitStack() as stack:
             try:
-                opening = self._source.session(purpose="read")
+                opening = self._source.reader(self._next.table)
                 session = await stack.enter_async_context(opening)
             except Error as failure:
                 await self._missed(failure)

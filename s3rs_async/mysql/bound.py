@@ -54,8 +54,8 @@ async def fix_bound(
     terms = _Terms(source, plan, lookout)
     async with source.session(purpose="bound") as session:
         marks = await _marks(session, plan)
-        if plan.strategy is Strategy.FULL_SYNC:
-            return _whole(marks)
+        if plan.strategy is Strategy.FULL_SYNC or plan.errand is not None:
+            return _unbounded(plan, marks)
         await terms.refuse_the_future(session, marks)
         if lookout is None:
             watched = await _watched(session, source, wait)
@@ -79,8 +79,8 @@ async def renew(
         marks = await _marks_of_same(session, plan)
         if marks is None:
             return None
-        if plan.strategy is Strategy.FULL_SYNC:
-            return _whole(marks)
+        if plan.strategy is Strategy.FULL_SYNC or plan.errand is not None:
+            return _unbounded(plan, marks)
         await terms.refuse_the_future(session, marks)
     return await _of_lookout(terms, lookout, marks, wait)
 
@@ -161,8 +161,9 @@ def _growing(plan: ReadPlan) -> SourceColumn | None:
     return plan.source.column(plan.key[0])
 
 
-def _whole(marks: _Marks) -> Bound:
-    reason = "a full read has no bound: each row is a version that existed"
+def _unbounded(plan: ReadPlan, marks: _Marks) -> Bound:
+    what = "a full read" if plan.errand is None else "what is read anew"
+    reason = f"{what} has no bound: each row is a version that existed"
     return Bound(None, Proof.NONE, _told(marks.now), reason)
 
 

@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ..model import CursorFormat, Mode, Strategy, TableSchema, TableSpec
+from ..errors import ConfigError, DataError
+from ..model import CursorFormat, KeyRange, Mode, Strategy, TableSchema, TableSpec
 from . import condition, types, wishes
+from .sql import literal
 from .table import SourceColumn, SourceTable
 from .types import Literal, Rule
 
@@ -27,7 +29,8 @@ class ReadPlan:
     by: the cursor, then what breaks its ties; `id_only`'s one column; the unique key alone for a
     whole table; nothing without one. `growing` says that rows are known, and ties broken, by one
     number which the server hands out in ascending order. `where` is the condition that rows must
-    meet.
+    meet. An `errand` is read instead of what is new, in the order of the key; where rows are only
+    ever appended, it stays behind the position in the order of `settled`.
     """
 
     schema: TableSchema
@@ -43,6 +46,8 @@ class ReadPlan:
     warnings: tuple[str, ...]
     source: SourceTable
     growing: bool
+    errand: KeyRange | None = None
+    settled: tuple[Rule, ...] = ()
 
     @property
     def format(self) -> CursorFormat:
@@ -63,7 +68,8 @@ class ReadPlan:
     @property
     def key_rules(self) -> tuple[Rule, ...]:
         """The rules of the order's columns besides the cursor."""
-        return self.order[1:] if self.cursor is not None else self.order
+        by_cursor = self.cursor is not None and self.errand is None
+        return self.order[1:] if by_cursor else self.order
 
     @property
     def index(self) -> str | None:
@@ -105,6 +111,35 @@ def choose(table: SourceTable, spec: TableSpec) -> ReadPlan:
         growing=growing,
     )
     return replace(plan, warnings=tuple(_warnings(plan)))
+
+
+def on_errand(plan: ReadPlan, errand: KeyRange) -> ReadPlan:
+    """The plan for reading some rows anew, beside the way of the watermark; they are merged.
+
+    ConfigError where the table has no key to merge by, or its key is not what the errand says.
+    """
+    if not plan.key:
+        raise ConfigError(
+            "rows can only be read anew where they have a key",
+            table=str(plan.source.name),
+            hint=f"give the table a primary key, or read all of it: {wishes.STRATEGY}: full_sync",
+        )
+    by_name = {rule.name: rule for rule in plan.rules}
+    order = tuple(by_name[name] for name in plan.key)
+    for end in filter(None, (errand.lo, errand.hi)):
+        try:
+            literal(order[0].literal, end)
+        except DataError as error:
+            raise ConfigError(
+                "the range is not one of the key's",
+                table=str(plan.source.name),
+                column=order[0].name,
+                type=order[0].source_type,
+                value=end,
+                hint="give its ends as the server shows values of that column",
+            ) from error
+    settled = plan.order if plan.mode is Mode.APPEND else ()
+    return replace(plan, errand=errand, mode=Mode.MERGE, order=order, settled=settled)
 
 
 def _order(

@@ -19,13 +19,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pymysql.err
 
 from ..config import SourceConfig
 from ..errors import Error, UnavailableError
+from ..model import TableName
 from ..tunnel import Address, Bastions, open_bastions
 from . import statement, wire
 from .border import is_loss, is_refusal, translated
@@ -54,17 +55,39 @@ Cell = str | None
 
 
 class Source:
-    """One configured server; `own` are the server's numbers of our connections in use."""
+    """One configured server; `own` are the server's numbers of our connections in use.
+
+    `reading` are the sessions by which tables are read.
+    """
 
     def __init__(self, name: str, config: SourceConfig) -> None:
         check_driver()
         self.name = name
         self.config = config
         self.own: set[int] = set()
+        self.reading: dict[Session, TableName] = {}
+        self._is_read = asyncio.Event()
         self._choice = Choice(name, config.protocol)
         self._limits = Limits(config.max_row_bytes, config.query_timeout, config.read_timeout)
         self._bastions: Bastions | None = None
         self._idle: Idle[Session] | None = None
+
+    async def reads(self) -> None:
+        """Wait until a table is read."""
+        while not self.reading:
+            self._is_read.clear()
+            await self._is_read.wait()
+
+    @contextlib.asynccontextmanager
+    async def reader(self, table: TableName) -> AsyncIterator[Session]:
+        """A session for a table's rows, which may be asked to step aside (`sentinel`)."""
+        async with self.session(purpose="read") as session:
+            self.reading[session] = table
+            self._is_read.set()
+            try:
+                yield session
+            finally:
+                del self.reading[session]
 
     @contextlib.asynccontextmanager
     async def session(self, *, purpose: str) -> AsyncIterator[Session]:
@@ -175,6 +198,7 @@ class Session:
         self.protocol = Protocol.TEXT
         self.busy = False
         self.unchanged = True
+        self.aside = False
         self.connection_id = 0
         self.family = ""
         self.server_id = ""
@@ -192,7 +216,13 @@ class Session:
         session._replacement = replacement
         return session
 
+    def step_aside(self) -> None:
+        """Cut the statement under way for one who waits for its table."""
+        self.aside = True
+        drop(self.connection)
+
     def _take_place_of(self, other: Session) -> None:
+        self.aside = False
         self.connection = other.connection
         self.connection_id = other.connection_id
         self.family = other.family
@@ -245,7 +275,7 @@ class Session:
         self.busy = True
         self.unchanged &= sql.startswith(("SELECT", "SHOW"))
         try:
-            with translated(**self.facts):
+            with self._told_why(), translated(**self.facts):
                 if not await self._begun(sql, rows=rows):
                     return
                 cutter = Cutter(self.connection._next_seq_id, self._limits.row_bytes)  # noqa: SLF001
@@ -258,6 +288,21 @@ class Session:
             if self.busy:
                 drop(self.connection)
                 self._prepared = None
+
+    @contextlib.contextmanager
+    def _told_why(self) -> Iterator[None]:
+        """Around a statement: that it was cut by ourselves is no loss of the connection."""
+        try:
+            yield
+        except UnavailableError as error:
+            if not self.aside:
+                raise
+            raise UnavailableError(
+                "the read stepped aside for a statement that waits for the table's lock",
+                hint="run it again once that statement is done",
+                where="mysql",
+                **self.facts,
+            ) from error
 
     async def _begun(self, sql: str, *, rows: bool) -> bool:
         """Whether there is a result; a refused statement leaves the session in order."""

@@ -4,9 +4,9 @@ Every chunk is one autocommit SELECT of a few seconds, so that no lock or snapsh
 for long; how many rows that is, is learned from the chunks before. Where several connections may
 read a leg (`ahead`), a chunk is one of their pages, and one connection reads what they leave.
 
-A connection that is lost is opened again strictly after the last row that was handed out, which a
-unique key makes exact; a pass without a key ends there. The columns of every result must be those
-of the first.
+A connection that is lost, or that was cut because someone waits for the table (`sentinel`), is
+opened again strictly after the last row that was handed out, which a unique key makes exact; a pass
+without a key ends there. The columns of every result must be those of the first.
 
 Use it as `async with contextlib.aclosing(read_pass(...))`: leaving it closes the connections and
 stops their queries at the server.
@@ -19,7 +19,7 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from .. import clock
-from ..errors import UnavailableError
+from ..errors import ConfigError, Error, UnavailableError
 from ..model import Bound, Position
 from .ahead import Length, PageEnd, Room, read_ahead
 from .bound import reading_ends
@@ -40,6 +40,7 @@ _LEAST_ROWS = 1_000
 _MOST_ROWS = 5_000_000
 _FASTER = 4
 _READ_ON_SECONDS = 60.0
+_UNKNOWN_TABLE = 1146
 _ALONE = Room()
 
 
@@ -62,9 +63,9 @@ async def read_pass(
                 async for item in items:
                     failures = 0
                     yield item
-        except UnavailableError:
+        except (UnavailableError, ConfigError) as error:
             failures += 1
-            if failures >= _TRIES or not walk.resumable:
+            if failures >= _TRIES or not (walk.resumable and _passes(error)):
                 raise
             await clock.sleep(_BACK_OFF * 2**failures + clock.jitter(_BACK_OFF))
 
@@ -109,7 +110,7 @@ class _Reader:
 
     async def _alone(self, walk: Walk) -> AsyncGenerator[pa.RecordBatch | ChunkEnd, None]:
         """Chunk after chunk, until several may read on."""
-        async with self._source.session(purpose="read") as session:
+        async with self._source.reader(self._plan.source.name) as session:
             while walk.leg is not None and self._shared(walk) is None:
                 if walk.passed and walk.stop is None:
                     seconds = _READ_ON_SECONDS
@@ -137,6 +138,11 @@ class _Reader:
         factor = _CHUNK_SECONDS / max(seconds, 0.001)
         factor = min(max(factor, 1 / _FASTER), _FASTER)
         self._limit = int(min(max(self._limit * factor, _LEAST_ROWS), _MOST_ROWS))
+
+
+def _passes(error: Error) -> bool:
+    """Whether it may be over in a moment: tables are swapped by names that for a while are none."""
+    return isinstance(error, UnavailableError) or error.context.get("code") == _UNKNOWN_TABLE
 
 
 def _taken(walk: Walk, piece: Piece) -> pa.RecordBatch:

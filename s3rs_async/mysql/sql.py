@@ -55,12 +55,25 @@ def literal(kind: Literal, text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in an order of rows: the row with these values, or, not `inclusive`, before it.
+
+    There may be fewer values than columns.
+    """
+
+    order: Sequence[Rule]
+    values: Sequence[str]
+    inclusive: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """One keyset SELECT: `columns` of rows after `after` or from `start`, below `below`, in order.
 
     `order` are the rules of cursor and key, `after` their values in the last row taken, `upto`
     those of the last row that is wanted. `start`
-    (inclusive) and `below` (exclusive) are values of the first of them. `nulls` keeps to the rows
+    (inclusive) and `below` (exclusive) are values of the first of them. `behind` keeps to what lies
+    behind a mark in another order. `nulls` keeps to the rows
     where that column is NULL, or leaves them out. `top` (inclusive) is the greatest value of the
     first of them. `index` is the one to walk along: left alone, a server would rather read and sort
     the whole table for every page. `where` is a condition in its owner's own words, which
@@ -79,6 +92,7 @@ class Page:
     index: str | None = None
     limit: int | None = None
     where: str | None = None
+    behind: Mark | None = None
 
 
 def page(wanted: Page) -> str:
@@ -154,14 +168,25 @@ def _conditions(wanted: Page) -> list[str]:
         found.append(_on_a_side(wanted.order, wanted.after, ">", ">"))
     elif wanted.start is not None:
         found.append(_compared(wanted.order[0], ">=", wanted.start))
+    found += _limits(wanted)
+    if wanted.where is not None:
+        found.append(f"({wanted.where})")
+    return found
+
+
+def _limits(wanted: Page) -> list[str]:
+    """What rows must not lie beyond."""
+    found = []
     if wanted.upto:
         found.append(_on_a_side(wanted.order, wanted.upto, "<", "<="))
     if wanted.below is not None:
         found.append(_compared(wanted.order[0], "<", wanted.below))
     if wanted.top is not None:
         found.append(_compared(wanted.order[0], "<=", wanted.top))
-    if wanted.where is not None:
-        found.append(f"({wanted.where})")
+    if wanted.behind is not None:
+        mark = wanted.behind
+        order = mark.order[: len(mark.values)]
+        found.append(_on_a_side(order, mark.values, "<", "<=" if mark.inclusive else "<"))
     return found
 
 

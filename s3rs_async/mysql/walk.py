@@ -17,6 +17,10 @@ the last row while that lies below, and `hi` itself (from which the next pass re
 window was read to its end. Reading on ends 60 s after the moment at which the walk passed `hi`.
 Where rows are appended the read stops at `hi`, and so each comes once.
 
+An errand is one leg and moves nothing: its rows are merged, and what is newer comes again in its
+time. Where rows are only ever appended it would come twice; there an errand keeps to what the
+position has passed, and to rows that have a cursor.
+
 Ids are read up to the bound's `key_to`, and only above the position: as the server compares them,
 so every row that is read lies beyond it and no position can go back. Key values are only ever
 compared by the server, whose collation alone knows their order; cursors as `ticks` does.
@@ -37,9 +41,9 @@ from ..errors import ConfigError, UnavailableError
 from ..model import Bound, Changes, Mode, Position, Strategy
 from . import ticks
 from .chunk import ReadPlan
-from .sql import Page
+from .sql import Mark, Page
 
-LegName = Literal["nulls", "again", "window", "ids", "table"]
+LegName = Literal["nulls", "again", "window", "ids", "table", "errand"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,8 @@ class Walk:
                 return self._window(page)
             case "ids":
                 return replace(page, top=self.bound.key_to if self.bound is not None else None)
+            case "errand":
+                return self._errand(page)
             case _:
                 return page
 
@@ -197,6 +203,17 @@ class Walk:
         page = replace(page, start=None if self._after else begin)
         return replace(page, below=at.cursor) if at.key is None else replace(page, top=at.cursor)
 
+    def _errand(self, page: Page) -> Page:
+        errand, settled, at = self.plan.errand, self.plan.settled, self.position
+        if errand is None:
+            raise ValueError("the plan is of no errand")
+        mark = None
+        if settled and at is not None:
+            values = tuple(filter(None, (at.cursor, *(at.key or ()))))
+            mark = Mark(settled, values, inclusive=at.key is not None)
+        start = None if self._after else errand.lo
+        return replace(page, start=start, top=errand.hi, behind=mark)
+
     def _window(self, page: Page) -> Page:
         at = self.position
         start = at.cursor if at is not None and not self._after else None
@@ -209,7 +226,7 @@ class Walk:
     def _reached(self, leg: LegName, *, last: bool) -> Position | None:
         """The position to commit at the end of a chunk; None where there is none beyond ours."""
         match leg:
-            case "table" | "again":
+            case "table" | "again" | "errand":
                 return None
             case "nulls":
                 return self._nulls_reached()
@@ -251,6 +268,8 @@ class Walk:
 
 
 def _legs(plan: ReadPlan, position: Position | None, bound: Bound | None) -> list[LegName]:
+    if plan.errand is not None:
+        return ["errand"]
     if plan.strategy is Strategy.FULL_SYNC:
         return ["table"]
     if bound is None:
@@ -269,7 +288,7 @@ def _legs(plan: ReadPlan, position: Position | None, bound: Bound | None) -> lis
 
 def check_position(plan: ReadPlan, position: Position | None) -> None:
     """Refuse a position that another way of reading the table has left."""
-    if position is None or plan.strategy is Strategy.FULL_SYNC:
+    if position is None or plan.strategy is Strategy.FULL_SYNC or plan.errand is not None:
         return
     at, ties = position, len(plan.key_rules)
     if plan.cursor is None:
