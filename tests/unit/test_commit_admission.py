@@ -9,12 +9,13 @@ from s3rs_async.commit import (
     Pending,
     State,
     check_clock,
+    check_errand,
     check_going,
     check_room,
     committed,
 )
-from s3rs_async.errors import DataError
-from s3rs_async.model import Position
+from s3rs_async.errors import ConfigError, DataError
+from s3rs_async.model import Position, Window
 from tests.unit.test_commit import MANIFEST, STATE
 
 FULL = tuple(Pending(n, f"B{n}", f"B{n - 1}", "k", "s", 1, "r") for n in range(MAX_PENDING))
@@ -23,6 +24,7 @@ READ = replace(
     position=Position("2026-11-22"),
     last_mysql_extraction_time="2026-11-22T10:00:01.000000+00:00",
 )
+LOADED = replace(READ, last_batch="A")
 
 
 def test_a_stopped_table_says_why_and_what_mends_it() -> None:
@@ -33,6 +35,24 @@ def test_a_stopped_table_says_why_and_what_mends_it() -> None:
     with pytest.raises(DataError, match="diverged") as failure:
         check_going(replace(STATE, pipeline="adhoc.a.b", stop="diverged"))
     assert failure.value.hint.endswith("s3rs watermark reconcile -t shop.orders")
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (replace(LOADED, last_batch=""), "nothing of the table was read yet"),
+        (replace(LOADED, position=Position(nulls=("4",))), "nothing of the table was read yet"),
+        (replace(LOADED, replace_pending=True), "is to be replaced"),
+        (replace(LOADED, replace_window=Window(None, "2026-11-22")), "is to be replaced"),
+        (replace(LOADED, backup_strategy="manual_cli"), "set by hand"),
+    ],
+)
+def test_rows_are_not_read_anew_where_more_of_them_are_due(state: State, reason: str) -> None:
+    check_errand(LOADED)
+    check_errand(replace(LOADED, position=None))  # a table that is read whole has none
+    with pytest.raises(ConfigError, match=reason) as failure:
+        check_errand(state)
+    assert failure.value.hint == "bring it forward first: s3rs sync -p shop -t shop.orders"
 
 
 def test_as_many_batches_as_the_state_may_name_and_no_more() -> None:

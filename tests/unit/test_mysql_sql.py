@@ -45,6 +45,7 @@ PAGES = [
     sql.Page(NAME, ORDER, order=(NUMBER,), after=("5",), top="9", limit=1, where="a = 1 OR b"),
     sql.Page(NAME, ORDER, where="a = 1"),
     sql.Page(NAME, ORDER, order=ORDER, after=AFTER, upto=AFTER, below=AFTER[0]),
+    sql.Page(NAME, ORDER, order=(NUMBER,), start="5", behind=sql.Mark(ORDER, AFTER, True)),
 ]
 
 
@@ -76,6 +77,18 @@ def test_a_page_is_the_expanded_or_form() -> None:
     assert text == (
         "SELECT `id` FROM `shop`.`or``ders` WHERE ((`t` > '2026-01-01 00:00:00.000') OR "
         "(`t` = '2026-01-01 00:00:00.000' AND `id` > 7)) ORDER BY `t`, `id` LIMIT 5"
+    )
+
+
+def test_rows_behind_a_mark_are_those_up_to_it_or_before_it() -> None:
+    def where(*values: str, inclusive: bool) -> str:
+        mark = sql.Mark((STAMP, NUMBER), values, inclusive)
+        return sql.page(sql.Page(NAME, (NUMBER,), order=(NUMBER,), behind=mark)).split(" WHERE ")[1]
+
+    assert where(AFTER[0], inclusive=False) == "`t` < '2026-01-01 00:00:00.000' ORDER BY `id`"
+    assert where(AFTER[0], "7", inclusive=True) == (
+        "((`t` < '2026-01-01 00:00:00.000') OR "
+        "(`t` = '2026-01-01 00:00:00.000' AND `id` <= 7)) ORDER BY `id`"
     )
 
 

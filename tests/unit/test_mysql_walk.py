@@ -12,6 +12,7 @@ from s3rs_async.model import (
     Bound,
     Change,
     CursorFormat,
+    KeyRange,
     Mode,
     Position,
     Proof,
@@ -19,7 +20,7 @@ from s3rs_async.model import (
     TableName,
     TableSpec,
 )
-from s3rs_async.mysql.chunk import ReadPlan, choose
+from s3rs_async.mysql.chunk import ReadPlan, choose, on_errand
 from s3rs_async.mysql.sql import Page
 from s3rs_async.mysql.table import SourceColumn, SourceTable
 from s3rs_async.mysql.walk import Walk
@@ -333,3 +334,53 @@ def test_a_page_all_of_whose_rows_have_gone_has_no_position() -> None:
     end = under_way.closed()
     assert (end.rows, end.after, end.moves_watermark, end.last) == (0, None, False, False)
     assert under_way.leg == "window"
+
+
+def errand(position: Position | None, span: KeyRange, **asked: Any) -> Walk:
+    bound = Bound(None, Proof.NONE, "")
+    return Walk(on_errand(plan(**asked), span), position, bound)
+
+
+def test_an_errand_reads_its_range_by_the_key_and_moves_nothing() -> None:
+    under_way = errand(Position(at(3), ("7",)), KeyRange("4", "6"))
+    page = next_page(under_way)
+    assert (page.start, page.after, page.top, page.index) == ("4", (), "6", "PRIMARY")
+    assert (page.behind, page.below) == (None, None)
+    under_way.took(2, ["5", at(1)], {})
+    end = under_way.end(2)
+    assert (end.leg, end.after, end.moves_watermark, end.last) == ("errand", None, False, False)
+    page = next_page(under_way)
+    assert (page.start, page.after, page.top) == (None, ("5",), "6")
+    under_way.took(1, ["6", at(2)], {})
+    assert under_way.end(2).last
+    assert under_way.leg is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "position", "values", "inclusive"),
+    [
+        ({"mode": Mode.APPEND}, Position(at(3), ("7",)), (at(3), "7"), True),
+        ({"mode": Mode.APPEND}, Position(at(3)), (at(3),), False),
+        (ID_ONLY, Position(None, ("7",)), ("7",), True),
+    ],
+)
+def test_where_rows_are_appended_an_errand_keeps_behind_the_position(
+    asked: dict[str, Any], position: Position, values: tuple[str, ...], inclusive: bool
+) -> None:
+    mark = next_page(errand(position, KeyRange(None, None), **asked)).behind
+
+    assert mark is not None
+    assert (mark.values, mark.inclusive) == (values, inclusive)
+    assert mark.order[0].name == ("id" if asked is ID_ONLY else "t")
+
+
+def test_an_errand_is_merged_whatever_the_table_is_read_by() -> None:
+    for asked in ({}, {"mode": Mode.APPEND}, ID_ONLY, {"strategy": Strategy.FULL_SYNC}):
+        sent = on_errand(plan(**asked), KeyRange("1", None))
+        assert (sent.mode, [rule.name for rule in sent.key_rules]) == (Mode.MERGE, ["id"])
+
+
+def test_an_end_that_is_no_value_of_the_key_is_refused() -> None:
+    with pytest.raises(ConfigError, match="not one of the key's") as caught:
+        on_errand(plan(), KeyRange("1", "2 OR 1=1"))
+    assert caught.value.context["column"] == "id"
