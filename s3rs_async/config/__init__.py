@@ -5,6 +5,7 @@ After this package nobody validates. It builds nothing: a setting is a value, a 
 
 from .connections import (
     Connections,
+    LimitsConfig,
     S3Config,
     SourceConfig,
     TargetConfig,
@@ -19,6 +20,7 @@ from .tables import Entry
 __all__ = [
     "Connections",
     "Entry",
+    "LimitsConfig",
     "Pipeline",
     "S3Config",
     "SourceConfig",

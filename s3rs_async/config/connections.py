@@ -38,6 +38,22 @@ class TunnelConfig(Strict):
         return f"{self.host}:{self.port}"
 
 
+class LimitsConfig(Strict):
+    """How hard a source may be read, by all tables together; None: as hard as can be.
+
+    At most so many `connections` read rows at once, so many rows and bytes of them a second. Where
+    the server has more threads running, a longer history of undo, or lags further behind its
+    primary (in seconds) than is said here, it is spared.
+    """
+
+    connections: int | None = Field(default=None, ge=1, le=1000)
+    rows_per_second: int | None = Field(default=None, ge=1)
+    bytes_per_second: int | None = Field(default=None, ge=1)
+    threads_running: int | None = Field(default=None, ge=1)
+    history_length: int | None = Field(default=None, ge=1)
+    replica_lag: float | None = Field(default=None, gt=0)
+
+
 class SourceConfig(Strict):
     """One MySQL or MariaDB server, reached through `tunnel` or, where none is declared, directly.
 
@@ -58,6 +74,7 @@ class SourceConfig(Strict):
     max_row_bytes: int = Field(128 << 20, ge=4 << 20, le=1 << 30)
     query_timeout: float = Field(14_400.0, ge=1, le=604_800)
     read_timeout: float = Field(600.0, ge=1, le=86_400)
+    limits: LimitsConfig = LimitsConfig()
     tunnel: TunnelConfig | None = None
 
 

@@ -127,6 +127,7 @@ class _Reading:
                         rows = piece.decoded.batch
                         self._length.learn(rows.num_rows, rows.nbytes)
                         await self.turns.put(turn, piece, rows.nbytes)
+                        await self._source.governor.took(rows.num_rows, piece.size)
                 await self.turns.put(turn, PageEnd(), 0)
                 await self.turns.end(turn)
         except Error as failure:
@@ -138,6 +139,7 @@ class _Reading:
 
     async def _taken(self, session: Session) -> tuple[Turn[Piece | PageEnd | Error], Page] | None:
         """The next page and its turn; None where too few rows are left to fill one."""
+        await self._source.governor.spared()
         async with self._taking:
             if self._over:
                 return None

@@ -32,6 +32,7 @@ from . import statement, wire
 from .border import is_loss, is_refusal, translated
 from .dial import Connection, check_driver, dial, drop, hang_up, is_quiet, leave
 from .field import Field
+from .governor import Governor
 from .idle import Idle
 from .protocol import Choice, Protocol
 from .receive import Limits, patient, receiving
@@ -57,7 +58,7 @@ Cell = str | None
 class Source:
     """One configured server; `own` are the server's numbers of our connections in use.
 
-    `reading` are the sessions by which tables are read.
+    `reading` are the sessions by which tables are read, as hard as the `governor` lets them.
     """
 
     def __init__(self, name: str, config: SourceConfig) -> None:
@@ -66,6 +67,7 @@ class Source:
         self.config = config
         self.own: set[int] = set()
         self.reading: dict[Session, TableName] = {}
+        self.governor = Governor(name, config.limits)
         self._is_read = asyncio.Event()
         self._choice = Choice(name, config.protocol)
         self._limits = Limits(config.max_row_bytes, config.query_timeout, config.read_timeout)
@@ -81,7 +83,7 @@ class Source:
     @contextlib.asynccontextmanager
     async def reader(self, table: TableName) -> AsyncIterator[Session]:
         """A session for a table's rows, which may be asked to step aside (`sentinel`)."""
-        async with self.session(purpose="read") as session:
+        async with self.governor.place(), self.session(purpose="read") as session:
             self.reading[session] = table
             self._is_read.set()
             try:

@@ -1,4 +1,4 @@
-"""One look at a server: its clock, what is under way there, and what its wall clock shows.
+"""One look at a server: its clock, what is under way there, its wall clock, and what it bears.
 
 The order of the three reads is what makes a bound of them (`watch`): the clock first, then the
 statements, then the open transactions.
@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import datetime as dt
 
-from ..errors import ConfigError
+from ..config import LimitsConfig
+from ..errors import ConfigError, Error
 from . import sql
 from .connection import Session
+from .governor import Load
 from .watch import Poll, Thread, Transaction
 
 _NO_PRIVILEGE = 1227
+_SYNTAX = 1064
+_LAG = frozenset({"Seconds_Behind_Source", "Seconds_Behind_Master"})
 
 
 async def now(session: Session) -> dt.datetime:
@@ -58,6 +62,35 @@ async def walls(session: Session, instants: list[dt.datetime]) -> list[dt.dateti
             hint="set cursor_time_zone to the zone by whose clock the rows are written",
         )
     return [dt.datetime.fromisoformat(wall or "") for wall in shown]
+
+
+async def load(session: Session, limits: LimitsConfig) -> Load:
+    """What the server bears, as far as there is a limit to it."""
+    threads = history = None
+    if limits.threads_running is not None:
+        ((_, threads),) = await session.query(sql.THREADS_RUNNING)
+    if limits.history_length is not None:
+        ((history,),) = await session.query(sql.HISTORY_LENGTH)
+    lag = await _replica_lag(session) if limits.replica_lag is not None else None
+    return Load(
+        threads_running=None if threads is None else int(threads),
+        history_length=None if history is None else int(history),
+        replica_lag=lag,
+    )
+
+
+async def _replica_lag(session: Session) -> float | None:
+    """Seconds behind the primary; None where there is none, endless where nothing is replicated."""
+    known, older = sql.REPLICA_STATUS
+    try:
+        rows = await session.query(known)
+    except Error as error:
+        if error.context.get("code") != _SYNTAX:
+            raise
+        rows = await session.query(older)
+    names = [field.name for field in session.fields]
+    lags = [row[names.index(name)] for row in rows for name in _LAG & set(names)]
+    return max((float("inf") if lag is None else float(lag) for lag in lags), default=None)
 
 
 def _count(text: str | None) -> int:

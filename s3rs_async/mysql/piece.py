@@ -30,10 +30,14 @@ _Decoder = TextDecoder | BinaryDecoder
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some rows, and the values of the last of them in the order of the plan's rules."""
+    """Some rows, and the values of the last of them in the order of the plan's rules.
+
+    `size` is how many bytes they were on their way.
+    """
 
     decoded: Decoded
     last: list[str | None]
+    size: int
 
 
 class Results:
@@ -83,7 +87,8 @@ class Results:
         return self._decoders[protocol]
 
     def _decode(self, decoder: _Decoder, packets: Packets) -> Piece:
-        return Piece(decoder.decode(packets), _told(self._plan.rules, decoder.last(packets)))
+        last = _told(self._plan.rules, decoder.last(packets))
+        return Piece(decoder.decode(packets), last, packets.end)
 
     def _check_fields(self, session: Session) -> None:
         if not self._fields:

@@ -127,9 +127,11 @@ class _Reader:
         page = walk.page(self._limit)
         if page is None:
             return
+        await self._source.governor.spared()
         async with contextlib.aclosing(self._results.rows(session, page)) as pieces:
             async for piece in pieces:
                 yield _taken(walk, piece)
+                await self._source.governor.took(piece.decoded.batch.num_rows, piece.size)
 
     def _adapt(self, seconds: float) -> None:
         """Aim at chunks of a few seconds, changing slowly."""

@@ -11,6 +11,8 @@ table stopped: the connection is cut, since a server that waits for us to take r
 else, and the statement is killed. The reader goes on strictly after the last row it has, and then
 it is our statement that waits.
 
+With the same session it looks what the source bears, where the `governor` wants to know.
+
 What cannot be our doing must not keep us from reading for ever: for one waiter we step aside three
 times. A user without the PROCESS privilege sees only waiters of its own name.
 """
@@ -25,8 +27,9 @@ from dataclasses import dataclass, field
 import structlog
 
 from .. import clock
-from ..errors import Error, UnavailableError
+from ..errors import ConfigError, DataError, Error, UnavailableError
 from ..model import TableName
+from . import look
 from .connection import Session, Source
 
 POLL_SECONDS = 1.0
@@ -104,8 +107,11 @@ class Sentinel:
             await clock.sleep(POLL_SECONDS)
             try:
                 await self._look_while_read()
+                self._told = ""
             except Error as error:
-                self._tell(error)
+                self._tell("nobody sees who waits for a table that is read", error)
+            finally:
+                self._source.governor.unseen()
 
     async def _look_while_read(self) -> None:
         """With a session of its own, which is given back when nothing is read any more."""
@@ -116,10 +122,10 @@ class Sentinel:
                 try:
                     async with asyncio.timeout(ANSWER_SECONDS):
                         await self._look(session)
+                        await self._look_at_load(session)
                 except TimeoutError as error:
                     message = "the source does not say who waits"
                     raise UnavailableError(message, where="mysql") from error
-                self._told = ""
                 await clock.sleep(POLL_SECONDS)
 
     async def _look(self, session: Session) -> None:
@@ -149,15 +155,21 @@ class Sentinel:
                 reading.step_aside()
                 await _kill(session, reading.connection_id)
 
-    def _tell(self, error: Error) -> None:
+    async def _look_at_load(self, session: Session) -> None:
+        """Tell the governor; what may not be seen limits nothing, and is said."""
+        governor = self._source.governor
+        if not governor.looks:
+            return
+        try:
+            governor.seen(await look.load(session, governor.limits))
+        except (ConfigError, DataError) as error:
+            governor.unseen()
+            self._tell("nobody sees what the source bears", error)
+
+    def _tell(self, what: str, error: Error) -> None:
         """Log what hinders us, once as long as it is the same."""
         if self._told != error.message:
-            log.warning(
-                "nobody sees who waits for a table that is read",
-                source=self._source.name,
-                reason=str(error),
-                hint=error.hint,
-            )
+            log.warning(what, source=self._source.name, reason=str(error), hint=error.hint)
         self._told = error.message
 
 

@@ -140,6 +140,14 @@ TRANSACTIONS = (
 )
 
 
+THREADS_RUNNING = "SHOW GLOBAL STATUS LIKE 'Threads_running'"
+HISTORY_LENGTH = (
+    "SELECT `COUNT` FROM information_schema.INNODB_METRICS WHERE NAME = 'trx_rseg_history_len'"
+)
+REPLICA_STATUS = ("SHOW REPLICA STATUS", "SHOW SLAVE STATUS")
+"""As servers know it, and as those know it that do not: MySQL before 8.0.22."""
+
+
 def wall_clocks(moments: Sequence[dt.datetime]) -> str:
     """What the clock of the server's global zone shows at moments of UTC."""
     shown = ", ".join(

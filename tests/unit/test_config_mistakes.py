@@ -20,7 +20,7 @@ s3: {bucket: b}
 QUOTES = "a text with a comma, a colon or a # in it needs quotes; "
 SOURCE_KEYS = (
     "known: host, port, user, password, tls, ca, cursor_time_zone, protocol, max_row_bytes, "
-    "query_timeout, read_timeout, tunnel"
+    "query_timeout, read_timeout, limits, tunnel"
 )
 DURATION = "write it as 90s, 15m or 1h30m"
 SIZE = "write it as 128MiB, 4GiB or 500MB"
