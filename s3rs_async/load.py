@@ -63,12 +63,14 @@ class Loading:
         async with self.line.target.session() as session:
             return await ledger.read_head(session, self.line.target_id(self.spec))
 
-    async def check_columns(self, session: Session, columns: tuple[Column, ...]) -> None:
+    async def check_columns(
+        self, session: Session, columns: tuple[Column, ...], *, whole: bool = True
+    ) -> None:
         """Raise unless the target, where there is one, can take these columns."""
         target = self.line.target_id(self.spec)
         live = await schema.read_columns(session, target.table)
         if live is not None:
-            schema.check(target, columns, live)
+            schema.check(target, columns, live, whole=whole)
 
     async def load_pending(self, base: Versioned, register: Register) -> LedgerHead:
         """Load what waits, as much as one transaction takes; the ledger's head as it is then.

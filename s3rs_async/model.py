@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TypeAlias
 
 from .errors import ConfigError
 
@@ -37,6 +38,7 @@ class Mode(StrEnum):
     MERGE = "merge"
     REPLACE = "replace"
     REPLACE_WINDOW = "replace_window"
+    DELETE = "delete"
 
 
 class Dates(StrEnum):
@@ -251,6 +253,21 @@ class KeyRange:
 
     lo: str | None
     hi: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyList:
+    """An errand: the rows of these keys, each the texts of its columns as a position has them.
+
+    With `gone` they are those that the target has and the source has no longer: what is still not
+    there when they are looked for is deleted from the target.
+    """
+
+    keys: tuple[tuple[str, ...], ...]
+    gone: bool = False
+
+
+Errand: TypeAlias = KeyRange | KeyList
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .errors import ConfigError
 from .line import Line
-from .model import Bound, Column, Position, SourceId, TableSpec, TargetId
-from .mysql.chunk import ReadPlan, choose
+from .model import Bound, Column, Errand, Position, SourceId, TableSpec, TargetId
+from .mysql.chunk import ReadPlan, choose, on_errand
 from .redshift import sql
 from .redshift.types import with_types
 from .s3.position import write_position
@@ -37,6 +37,12 @@ async def plan_table(line: Line, spec: TableSpec) -> Plan:
         source=SourceId(line.feed.name, server, spec.table),
         target=line.target_id(spec),
     )
+
+
+def errand_plan(plan: Plan, errand: Errand) -> Plan:
+    """The same table, of which an errand reads some rows anew."""
+    read = on_errand(plan.read, errand)
+    return replace(plan, read=read, columns=with_types(read.schema))
 
 
 @dataclass(frozen=True, slots=True)

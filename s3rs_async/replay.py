@@ -115,7 +115,8 @@ async def _walked(line: Line, spec: TableSpec, state: State, *, anew: bool) -> l
             break
         taken.append(found)
         batch = found.parent
-    return rules.without_twins(taken)
+    chain = rules.without_twins(taken)
+    return rules.beginning(chain) if anew else chain
 
 
 async def _claimed(line: Line, register: Register, before: State, held: AsyncExitStack) -> State:

@@ -22,7 +22,7 @@ from .config import Connections, Pipeline, check_pipeline, one_of
 from .errors import ConfigError, Error, ExitCode
 from .flow import together
 from .line import Line
-from .model import KeyRange, TableName, TableSpec
+from .model import Errand, TableName, TableSpec
 from .mysql.connection import Source, open_source
 from .mysql.feed import Feed
 from .mysql.lookout import Lookout
@@ -71,7 +71,7 @@ class Ask:
     steal: bool = False
     adopt: bool = False
     full_refresh: bool = False
-    errand: KeyRange | None = None
+    errand: Errand | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,8 @@ from .failpoint import step as at
 from .flow import together, unless
 from .line import Line
 from .load import Loading
-from .model import Bound, KeyRange, Mode, Strategy, TableSpec, TargetId
-from .mysql.chunk import on_errand
-from .planning import Plan, plan_table
+from .model import Bound, Errand, Mode, Strategy, TableSpec, TargetId
+from .planning import Plan, errand_plan, plan_table
 from .redshift import ledger, sql
 from .report import Meter
 from .s3.ownership import Rivals, Suspicion, freed
@@ -64,7 +63,7 @@ class Request:
     steal: bool = False
     adopt: bool = False
     refresh_by: str | None = None
-    errand: KeyRange | None = None
+    errand: Errand | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +196,7 @@ class _Table:
         feed, errand = self.line.feed, self.request.errand
         async with at("X2"):
             if errand is not None:
-                plan = await plan_table(self.line, self.spec)
-                plan = replace(plan, read=on_errand(plan.read, errand))
+                plan = errand_plan(await plan_table(self.line, self.spec), errand)
                 return plan, await feed.bound(plan.read)
             if self.plan is not None:
                 renewed = await feed.renewed(self.plan.read)
@@ -279,7 +277,8 @@ class _Table:
                 source=str(plan.source),
                 adopt=self.loading.adopt,
             )
-            await self.loading.check_columns(session, plan.columns)
+            whole = plan.read.mode is not Mode.DELETE
+            await self.loading.check_columns(session, plan.columns, whole=whole)
             held = head.rows_total if head is not None else 0
             if limited and held:
                 raise _part_of_whole(plan.target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..errors import ConflictError, FencedError
-from ..model import Manifest, Position
+from ..model import Manifest, Mode, Position
 from .admission import check_going, check_room
 from .order import moves_on
 from .state import Claim, Pending, State
@@ -62,6 +62,7 @@ def committed(state: State, manifest: Manifest, *, key: str, sha256: str) -> Sta
         manifest.session,
     )
     moved = manifest.after if manifest.moves_watermark else state.position
+    read = 0 if manifest.mode is Mode.DELETE else manifest.rows
     stamp = (moved and moved.cursor) or state.last_mysql_data_timestamp
     return replace(
         state,
@@ -71,7 +72,7 @@ def committed(state: State, manifest: Manifest, *, key: str, sha256: str) -> Sta
         last_mysql_data_timestamp=stamp,
         last_mysql_extraction_time=manifest.bound.server_time,
         pending=(*state.pending, pending),
-        rows=replace(state.rows, extracted=state.rows.extracted + manifest.rows),
+        rows=replace(state.rows, extracted=state.rows.extracted + read),
         replace_pending=False,
         replace_window=narrowed(state, manifest),
         backup_strategy="sequential",

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import dropwhile
 
 from ..errors import ConfigError, ConflictError, DataError, FencedError
 from ..model import Manifest, Mode, Position, Window
@@ -90,6 +91,11 @@ def without_twins(taken: Sequence[Manifest]) -> list[Manifest]:
             kept.append(found)
         seen.add(extraction)
     return kept[::-1]
+
+
+def beginning(chain: Sequence[Manifest]) -> list[Manifest]:
+    """The chain for a target that holds nothing: there is nothing to delete from it first."""
+    return list(dropwhile(lambda found: found.mode is Mode.DELETE, chain))
 
 
 def turned(chain: Sequence[Manifest], state: State, *, anew: bool) -> list[Manifest]:

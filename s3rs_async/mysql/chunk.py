@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..errors import ConfigError, DataError
-from ..model import CursorFormat, KeyRange, Mode, Strategy, TableSchema, TableSpec
+from ..model import CursorFormat, Errand, KeyList, KeyRange, Mode, Strategy, TableSchema, TableSpec
 from . import condition, types, wishes
 from .sql import literal
 from .table import SourceColumn, SourceTable
@@ -46,7 +46,7 @@ class ReadPlan:
     warnings: tuple[str, ...]
     source: SourceTable
     growing: bool
-    errand: KeyRange | None = None
+    errand: Errand | None = None
     settled: tuple[Rule, ...] = ()
 
     @property
@@ -113,10 +113,11 @@ def choose(table: SourceTable, spec: TableSpec) -> ReadPlan:
     return replace(plan, warnings=tuple(_warnings(plan)))
 
 
-def on_errand(plan: ReadPlan, errand: KeyRange) -> ReadPlan:
+def on_errand(plan: ReadPlan, errand: Errand) -> ReadPlan:
     """The plan for reading some rows anew, beside the way of the watermark; they are merged.
 
-    ConfigError where the table has no key to merge by, or its key is not what the errand says.
+    Of keys that are gone only the key itself is left, and is deleted. ConfigError where the table
+    has no key to merge by, or its key is not what the errand says.
     """
     if not plan.key:
         raise ConfigError(
@@ -126,20 +127,38 @@ def on_errand(plan: ReadPlan, errand: KeyRange) -> ReadPlan:
         )
     by_name = {rule.name: rule for rule in plan.rules}
     order = tuple(by_name[name] for name in plan.key)
-    for end in filter(None, (errand.lo, errand.hi)):
-        try:
-            literal(order[0].literal, end)
-        except DataError as error:
-            raise ConfigError(
-                "the range is not one of the key's",
-                table=str(plan.source.name),
-                column=order[0].name,
-                type=order[0].source_type,
-                value=end,
-                hint="give its ends as the server shows values of that column",
-            ) from error
+    for rule, value in _named(errand, order):
+        _check_value(plan, rule, value)
+    if isinstance(errand, KeyList) and errand.gone:
+        columns = tuple(column for rule in order for column in rule.columns)
+        schema = replace(plan.schema, columns=columns)
+        bare = replace(plan, schema=schema, rules=order, cursor=None, where=None)
+        return replace(bare, errand=errand, mode=Mode.DELETE, order=order)
     settled = plan.order if plan.mode is Mode.APPEND else ()
     return replace(plan, errand=errand, mode=Mode.MERGE, order=order, settled=settled)
+
+
+def _named(errand: Errand, order: tuple[Rule, ...]) -> Iterator[tuple[Rule, str]]:
+    """Every value that an errand names, with its column's rule."""
+    if isinstance(errand, KeyRange):
+        yield from ((order[0], end) for end in (errand.lo, errand.hi) if end is not None)
+        return
+    for key in errand.keys:
+        yield from zip(order, key, strict=True)
+
+
+def _check_value(plan: ReadPlan, rule: Rule, value: str) -> None:
+    try:
+        literal(rule.literal, value)
+    except DataError as error:
+        raise ConfigError(
+            "not a value that the key can have",
+            table=str(plan.source.name),
+            column=rule.name,
+            type=rule.source_type,
+            value=value,
+            hint="give it as the server shows values of that column",
+        ) from error
 
 
 def _order(

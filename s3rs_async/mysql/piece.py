@@ -79,6 +79,16 @@ class Results:
         cells = TextDecoder(page.order, session.fields).last(found[0])
         return tuple(known(value) for value in _told(page.order, cells))
 
+    async def keys(self, session: Session, page: Page) -> set[tuple[str, ...]]:
+        """The keys of a page's rows, which are few."""
+        found = set()
+        async with contextlib.aclosing(session.stream(sql.page(page))) as stream:
+            async for packets in stream:
+                decoder = TextDecoder(page.columns, session.fields)
+                rows = [decoder.row(packets, number) for number in range(packets.rows)]
+                found |= {tuple(map(known, _told(page.columns, cells))) for cells in rows}
+        return found
+
     def _decoder(self, protocol: Protocol) -> _Decoder:
         """What reads rows of a protocol; one for all chunks, whatever session they come by."""
         if protocol not in self._decoders:

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 from .. import clock
 from ..errors import ConfigError, Error, UnavailableError
-from ..model import Bound, Position
+from ..model import Bound, KeyList, Position
+from .absent import absent
 from .ahead import Length, PageEnd, Room, read_ahead
 from .bound import reading_ends
 from .chunk import ReadPlan
@@ -54,6 +55,11 @@ async def read_pass(
     room: Room = _ALONE,
 ) -> AsyncGenerator[pa.RecordBatch | ChunkEnd, None]:
     """Batches of rows, and after each chunk's batches its end; `limit` is the rows of a chunk."""
+    if isinstance(plan.errand, KeyList) and plan.errand.gone:
+        async with contextlib.aclosing(_absent(source, plan, plan.errand)) as told:
+            async for item in told:
+                yield item
+        return
     walk = Walk(plan, position, bound)
     reader = _Reader(source, plan, limit, room)
     failures = 0
@@ -68,6 +74,18 @@ async def read_pass(
             if failures >= _TRIES or not (walk.resumable and _passes(error)):
                 raise
             await clock.sleep(_BACK_OFF * 2**failures + clock.jitter(_BACK_OFF))
+
+
+async def _absent(
+    source: Source, plan: ReadPlan, errand: KeyList
+) -> AsyncGenerator[pa.RecordBatch | ChunkEnd, None]:
+    """The keys of an errand that are gone, and one end."""
+    rows = 0
+    async with contextlib.aclosing(absent(source, plan, errand.keys)) as batches:
+        async for batch in batches:
+            rows += batch.num_rows
+            yield batch
+    yield ChunkEnd(rows, None, moves_watermark=False, leg="errand", last=True, changed={})
 
 
 class _Reader:

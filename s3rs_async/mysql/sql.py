@@ -71,13 +71,12 @@ class Page:
     """One keyset SELECT: `columns` of rows after `after` or from `start`, below `below`, in order.
 
     `order` are the rules of cursor and key, `after` their values in the last row taken, `upto`
-    those of the last row that is wanted. `start`
-    (inclusive) and `below` (exclusive) are values of the first of them. `behind` keeps to what lies
-    behind a mark in another order. `nulls` keeps to the rows
-    where that column is NULL, or leaves them out. `top` (inclusive) is the greatest value of the
-    first of them. `index` is the one to walk along: left alone, a server would rather read and sort
-    the whole table for every page. `where` is a condition in its owner's own words, which
-    `condition` has read.
+    those of the last row that is wanted. `start` (inclusive), `below` (exclusive) and `top`
+    (inclusive) are values of the first of them. `behind` keeps to what lies behind a mark in
+    another order, `among` to rows with one of these keys. `nulls` keeps to the rows where that
+    column is NULL, or leaves them out. `index` is the one to walk along: left alone, a server would
+    rather read and sort the whole table for every page. `where` is a condition in its owner's own
+    words, which `condition` has read.
     """
 
     table: TableName
@@ -93,6 +92,7 @@ class Page:
     limit: int | None = None
     where: str | None = None
     behind: Mark | None = None
+    among: Sequence[tuple[str, ...]] = ()
 
 
 def page(wanted: Page) -> str:
@@ -176,6 +176,8 @@ def _conditions(wanted: Page) -> list[str]:
         found.append(_on_a_side(wanted.order, wanted.after, ">", ">"))
     elif wanted.start is not None:
         found.append(_compared(wanted.order[0], ">=", wanted.start))
+    if wanted.among:
+        found.append(_among(wanted.order, wanted.among))
     found += _limits(wanted)
     if wanted.where is not None:
         found.append(f"({wanted.where})")
@@ -210,6 +212,14 @@ def _on_a_side(order: Sequence[Rule], values: Sequence[str], sign: str, tied: st
         branches.append(" AND ".join([*equal, _compared(rule, signs[depth], value)]))
     if len(branches) == 1:
         return branches[0]
+    return "(" + " OR ".join(f"({branch})" for branch in branches) + ")"
+
+
+def _among(order: Sequence[Rule], keys: Sequence[tuple[str, ...]]) -> str:
+    branches = []
+    for key in keys:
+        pairs = zip(order, key, strict=True)
+        branches.append(" AND ".join(_compared(rule, "=", value) for rule, value in pairs))
     return "(" + " OR ".join(f"({branch})" for branch in branches) + ")"
 
 

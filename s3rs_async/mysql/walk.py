@@ -17,9 +17,9 @@ the last row while that lies below, and `hi` itself (from which the next pass re
 window was read to its end. Reading on ends 60 s after the moment at which the walk passed `hi`.
 Where rows are appended the read stops at `hi`, and so each comes once.
 
-An errand is one leg and moves nothing: its rows are merged, and what is newer comes again in its
-time. Where rows are only ever appended it would come twice; there an errand keeps to what the
-position has passed, and to rows that have a cursor.
+An errand is one leg, or one for some hundred keys that it names, and moves nothing: its rows are
+merged, and what is newer comes again in its time. Where rows are only ever appended it would come
+twice; there an errand keeps to what the position has passed, and to rows that have a cursor.
 
 Ids are read up to the bound's `key_to`, and only above the position: as the server compares them,
 so every row that is read lies beyond it and no position can go back. Key values are only ever
@@ -33,16 +33,18 @@ beforehand, and so are over at their ends, however few of their rows are left (`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..errors import ConfigError, UnavailableError
-from ..model import Bound, Changes, Mode, Position, Strategy
+from ..model import Bound, Changes, Errand, KeyList, KeyRange, Mode, Position, Strategy
 from . import ticks
 from .chunk import ReadPlan
 from .sql import Mark, Page
 
+KEYS_AT_ONCE = 500
 LegName = Literal["nulls", "again", "window", "ids", "table", "errand"]
 
 
@@ -124,6 +126,8 @@ class Walk:
         plan = self.plan
         if self.leg in ("nulls", "again") or plan.index is None or not plan.key_rules:
             return None
+        if isinstance(plan.errand, KeyList):
+            return None
         page = self.page(limit)
         if page is None or self.leg != "window":
             return page
@@ -167,7 +171,7 @@ class Walk:
     def _ended(self, *, last: bool) -> ChunkEnd:
         leg = self.legs[0]
         after = self._reached(leg, last=last)
-        ends = last and leg != "again"
+        ends = last and leg != "again" and self.legs[1:2] != ["errand"]
         told = ChunkEnd(self._rows, after, after is not None, leg, ends, self._changed)
         if after is not None:
             self.position = after
@@ -205,14 +209,18 @@ class Walk:
 
     def _errand(self, page: Page) -> Page:
         errand, settled, at = self.plan.errand, self.plan.settled, self.position
-        if errand is None:
-            raise ValueError("the plan is of no errand")
-        mark = None
         if settled and at is not None:
             values = tuple(filter(None, (at.cursor, *(at.key or ()))))
-            mark = Mark(settled, values, inclusive=at.key is not None)
-        start = None if self._after else errand.lo
-        return replace(page, start=start, top=errand.hi, behind=mark)
+            page = replace(page, behind=Mark(settled, values, inclusive=at.key is not None))
+        match errand:
+            case KeyRange():
+                start = None if self._after else errand.lo
+                return replace(page, start=start, top=errand.hi)
+            case KeyList():
+                first = (_slices(errand) - len(self.legs)) * KEYS_AT_ONCE
+                return replace(page, among=errand.keys[first : first + KEYS_AT_ONCE])
+            case None:
+                raise ValueError("the plan is of no errand")
 
     def _window(self, page: Page) -> Page:
         at = self.position
@@ -269,7 +277,7 @@ class Walk:
 
 def _legs(plan: ReadPlan, position: Position | None, bound: Bound | None) -> list[LegName]:
     if plan.errand is not None:
-        return ["errand"]
+        return ["errand"] * _slices(plan.errand)
     if plan.strategy is Strategy.FULL_SYNC:
         return ["table"]
     if bound is None:
@@ -284,6 +292,10 @@ def _legs(plan: ReadPlan, position: Position | None, bound: Bound | None) -> lis
     if plan.cursor_column.nullable and (plan.mode is not Mode.APPEND or bound.nulls_to is not None):
         legs.insert(0, "nulls")
     return legs
+
+
+def _slices(errand: Errand) -> int:
+    return math.ceil(len(errand.keys) / KEYS_AT_ONCE) if isinstance(errand, KeyList) else 1
 
 
 def check_position(plan: ReadPlan, position: Position | None) -> None:

@@ -1,4 +1,4 @@
-"""How a staged batch meets its target: append, merge, replace or replace_window, as statements.
+"""How a staged batch meets its target: append, merge, delete, replace and so on, as statements.
 
 The statements run inside the load's transaction, after the stage has been counted and before the
 ledger's row. DELETE, never TRUNCATE, which would commit half a load. Rows are assigned by name and
@@ -29,28 +29,30 @@ class Application:
     """Y7 and Y8: what makes room, what brings the rows, and how many rows must have come.
 
     `expected` counts, from the stage alone, the rows that must have come. Where that is every row
-    of the stage, `insert_all` brings them; `insert` brings one version of each key, and sorts.
+    of the stage, `insert_all` brings them; `insert` brings one version of each key, and sorts. What
+    only deletes brings none, and has neither.
     """
 
     delete: str | None
-    insert: str
-    insert_all: str
+    insert: str | None
+    insert_all: str | None
     expected: str
 
     @property
     def statements(self) -> tuple[str, ...]:
         """The statements that change the target, in order."""
-        return (self.insert,) if self.delete is None else (self.delete, self.insert)
+        return tuple(filter(None, (self.delete, self.insert)))
 
 
 def application(manifest: Manifest) -> Application:
     """The statements that apply the batch; DataError where its mode and its columns disagree."""
     _check(manifest)
     target, stage = manifest.target.table, sql.quote(sql.stage_name(manifest.batch))
+    brings = manifest.mode is not Mode.DELETE
     return Application(
         delete=_delete(manifest, target, stage),
-        insert=_insert(manifest, target, stage),
-        insert_all=_insert_all(manifest, target, stage),
+        insert=_insert(manifest, target, stage) if brings else None,
+        insert_all=_insert_all(manifest, target, stage) if brings else None,
         expected=_expected(manifest, stage),
     )
 
@@ -58,9 +60,9 @@ def application(manifest: Manifest) -> Application:
 def _check(manifest: Manifest) -> None:
     present = {sql.fold(column.name) for column in manifest.columns}
     facts = {"where": "redshift", "table": str(manifest.target), "batch": manifest.batch}
-    if manifest.mode is Mode.MERGE and not manifest.merge_key:
+    if manifest.mode in {Mode.MERGE, Mode.DELETE} and not manifest.merge_key:
         raise DataError(
-            "a merge needs a key",
+            f"a {manifest.mode} needs a key",
             hint="give the table a merge key, or load it by append or replace",
             **facts,
         )
@@ -81,7 +83,7 @@ def _delete(manifest: Manifest, target: TableName, stage: str) -> str | None:
             return None
         case Mode.REPLACE:
             return f"DELETE FROM {sql.qualified(target)}"
-        case Mode.MERGE:
+        case Mode.MERGE | Mode.DELETE:
             here = sql.quote(target.name)
             equal = " AND ".join(
                 f"{here}.{sql.quote(name)} = {stage}.{sql.quote(name)}"

@@ -142,6 +142,8 @@ async def _apply(
     async with step("Y7"):
         deleted = 0 if work.delete is None else await session.execute(work.delete, timeout=wait)
     insert = work.insert_all if expected == manifest.rows else work.insert
+    if insert is None:
+        return deleted, 0
     async with step("Y8"):
         inserted = await session.execute(insert, timeout=wait)
     _check_count(manifest, head, "inserted", inserted, expected)

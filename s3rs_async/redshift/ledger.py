@@ -123,6 +123,8 @@ async def born(session: Session, manifest: Manifest, keys: TableKeys = sql.NO_KE
     missing = statements.keys() - await _present(session, target)
     if _folded(target.table) in missing and _folded(tables.head) not in missing:
         await _check_target_is_ours_to_make(session, manifest)
+    if _folded(target.table) in missing and manifest.mode is Mode.DELETE:
+        raise _target_gone(manifest, None)  # it has not all the columns
     for schema in await _missing_schemas(session, {schema for schema, _ in missing}):
         await session.execute(sql.create_schema(schema))
     for name, statement in statements.items():
@@ -146,11 +148,17 @@ async def _check_target_is_ours_to_make(session: Session, manifest: Manifest) ->
     head = await _head(session, manifest.target)
     if head is None or not head.batch or manifest.mode is Mode.REPLACE:
         return
-    raise DataError(
-        "the target is gone, but its ledger holds batches",
+    raise _target_gone(manifest, head.rows_total)
+
+
+def _target_gone(manifest: Manifest, rows: int | None) -> DataError:
+    return DataError(
+        "the target is gone, but its ledger holds batches"
+        if rows is not None
+        else "the target is gone, and a batch that deletes cannot make it",
         where="redshift",
         table=str(manifest.target),
-        rows=head.rows_total,
+        rows=rows,
         hint="someone dropped or renamed it: rename it back or restore it from a snapshot",
     )
 

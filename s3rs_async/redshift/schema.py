@@ -72,8 +72,13 @@ def spelled(catalogue_type: str) -> str:
     return _SPELLINGS.get(catalogue_type.lower(), catalogue_type.upper())
 
 
-def differences(batch: Sequence[Column], target: Sequence[TargetColumn]) -> list[str]:
-    """Each difference that keeps the batch out of the target, in words; empty when it fits."""
+def differences(
+    batch: Sequence[Column], target: Sequence[TargetColumn], *, whole: bool = True
+) -> list[str]:
+    """Each difference that keeps the batch out of the target, in words; empty when it fits.
+
+    A batch that is not `whole` has some of the columns and fills no row.
+    """
     ours = {sql.fold(column.name): column for column in batch}
     theirs = {sql.fold(column.name): column for column in target}
     added = [
@@ -81,7 +86,7 @@ def differences(batch: Sequence[Column], target: Sequence[TargetColumn]) -> list
     ]
     dropped = [f"{c.name} {c.type}: only in the target" for n, c in theirs.items() if n not in ours]
     both = [_difference(column, theirs[name]) for name, column in ours.items() if name in theirs]
-    return added + dropped + [found for found in both if found]
+    return added + (dropped if whole else []) + [found for found in both if found]
 
 
 def _difference(ours: Column, theirs: TargetColumn) -> str:
@@ -126,9 +131,15 @@ def _both_widen(theirs: str, ours: str) -> bool:
     return any(theirs.startswith(kind) and ours.startswith(kind) for kind in ("VARCHAR", "VARBYTE"))
 
 
-def check(target: TargetId, batch: Sequence[Column], columns: Sequence[TargetColumn]) -> None:
+def check(
+    target: TargetId,
+    batch: Sequence[Column],
+    columns: Sequence[TargetColumn],
+    *,
+    whole: bool = True,
+) -> None:
     """SchemaDriftError that names every difference and what would mend it."""
-    found = differences(batch, columns)
+    found = differences(batch, columns, whole=whole)
     if not found:
         return
     alters = alterations(target.table, batch, columns)

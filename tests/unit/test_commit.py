@@ -99,6 +99,12 @@ def test_a_batch_that_moves_nothing_leaves_the_position() -> None:
     assert after.last_batch == "A"
 
 
+def test_keys_that_are_gone_are_no_rows_that_were_extracted() -> None:
+    gone = replace(MANIFEST, mode=Mode.DELETE, moves_watermark=False, after=None)
+    after = committed(STATE, gone, key="k", sha256="s")
+    assert (after.rows.extracted, after.pending[-1].rows) == (0, MANIFEST.rows)
+
+
 def test_a_batch_that_is_in_already_is_committed_whoever_built_on_it() -> None:
     assert committed(AFTER, MANIFEST, key="k", sha256="s") is AFTER
     assert committed(BOTH, MANIFEST, key="k", sha256="s") is BOTH

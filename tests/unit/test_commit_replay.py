@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from s3rs_async.commit import MAX_PENDING, Pending
 from s3rs_async.commit.replay import (
     Copy,
+    beginning,
     check_replay,
     goes_on,
     is_enough,
@@ -126,6 +127,12 @@ def test_of_an_extraction_that_was_replayed_before_the_copy_is_taken() -> None:
     again = replace(second, batch="B'", parent="B")
     taken = [third, again, second, first]
     assert [found.batch for found in without_twins(taken)] == ["A", "B'", "X"]
+
+
+def test_a_target_that_holds_nothing_has_nothing_to_delete_first() -> None:
+    gone, come = batch("D", None, mode=Mode.DELETE), batch("A", "2026-11-12")
+
+    assert beginning([gone, come, gone]) == [come, gone]
 
 
 def test_a_merge_is_done_again_as_it_was_and_nothing_moves_the_watermark() -> None:

@@ -45,6 +45,7 @@ PAGES = [
     sql.Page(NAME, ORDER, order=(NUMBER,), after=("5",), top="9", limit=1, where="a = 1 OR b"),
     sql.Page(NAME, ORDER, where="a = 1"),
     sql.Page(NAME, ORDER, order=ORDER, after=AFTER, upto=AFTER, below=AFTER[0]),
+    sql.Page(NAME, ORDER, order=ORDER, among=(AFTER, AFTER), after=AFTER, limit=9),
     sql.Page(NAME, ORDER, order=(NUMBER,), start="5", behind=sql.Mark(ORDER, AFTER, True)),
 ]
 
@@ -77,6 +78,15 @@ def test_a_page_is_the_expanded_or_form() -> None:
     assert text == (
         "SELECT `id` FROM `shop`.`or``ders` WHERE ((`t` > '2026-01-01 00:00:00.000') OR "
         "(`t` = '2026-01-01 00:00:00.000' AND `id` > 7)) ORDER BY `t`, `id` LIMIT 5"
+    )
+
+
+def test_rows_among_keys_have_one_of_them_in_all_its_columns() -> None:
+    keys = (("2026-01-01 00:00:00.000", "7"), ("2026-01-02 00:00:00.000", "8"))
+    text = sql.page(sql.Page(NAME, (NUMBER,), order=(STAMP, NUMBER), among=keys))
+    assert text.split(" WHERE ")[1] == (
+        "((`t` = '2026-01-01 00:00:00.000' AND `id` = 7) OR "
+        "(`t` = '2026-01-02 00:00:00.000' AND `id` = 8)) ORDER BY `t`, `id`"
     )
 
 

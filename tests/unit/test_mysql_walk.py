@@ -12,6 +12,7 @@ from s3rs_async.model import (
     Bound,
     Change,
     CursorFormat,
+    KeyList,
     KeyRange,
     Mode,
     Position,
@@ -23,7 +24,7 @@ from s3rs_async.model import (
 from s3rs_async.mysql.chunk import ReadPlan, choose, on_errand
 from s3rs_async.mysql.sql import Page
 from s3rs_async.mysql.table import SourceColumn, SourceTable
-from s3rs_async.mysql.walk import Walk
+from s3rs_async.mysql.walk import KEYS_AT_ONCE, Walk
 
 HI = "2026-01-01 00:00:05"
 
@@ -336,7 +337,7 @@ def test_a_page_all_of_whose_rows_have_gone_has_no_position() -> None:
     assert under_way.leg == "window"
 
 
-def errand(position: Position | None, span: KeyRange, **asked: Any) -> Walk:
+def errand(position: Position | None, span: KeyRange | KeyList, **asked: Any) -> Walk:
     bound = Bound(None, Proof.NONE, "")
     return Walk(on_errand(plan(**asked), span), position, bound)
 
@@ -380,7 +381,42 @@ def test_an_errand_is_merged_whatever_the_table_is_read_by() -> None:
         assert (sent.mode, [rule.name for rule in sent.key_rules]) == (Mode.MERGE, ["id"])
 
 
+def test_keys_that_are_named_are_read_some_hundred_at_a_time_into_one_batch() -> None:
+    keys = tuple((str(number),) for number in range(2 * KEYS_AT_ONCE + 1))
+    under_way = errand(Position(at(3), ("7",)), KeyList(keys))
+    named, ends = [], []
+    while under_way.leg is not None:
+        assert under_way.shared(2) is None
+        page = next_page(under_way, 1000)
+        assert (page.start, page.top, page.index) == (None, None, "PRIMARY")
+        named.append(page.among)
+        under_way.took(len(page.among), [page.among[-1][0], at(1)], {})
+        ends.append(under_way.end(1000))
+
+    assert [len(some) for some in named] == [KEYS_AT_ONCE, KEYS_AT_ONCE, 1]
+    assert tuple(key for some in named for key in some) == keys
+    assert [end.last for end in ends] == [False, False, True]
+    assert not any(end.moves_watermark for end in ends)
+
+
+def test_a_read_that_broke_goes_on_behind_the_last_of_the_keys_it_has() -> None:
+    under_way = errand(None, KeyList((("3",), ("5",), ("9",))))
+    under_way.took(2, ["5", at(1)], {})
+
+    page = next_page(under_way, 1000)
+
+    assert (page.after, page.among) == (("5",), (("3",), ("5",), ("9",)))
+
+
+def test_of_keys_that_are_gone_nothing_but_the_key_is_left() -> None:
+    sent = on_errand(plan(mode=Mode.APPEND), KeyList((("3",),), gone=True))
+
+    assert (sent.mode, sent.cursor) == (Mode.DELETE, None)
+    assert [rule.name for rule in sent.rules] == ["id"]
+    assert [column.name for column in sent.schema.columns] == ["id"]
+
+
 def test_an_end_that_is_no_value_of_the_key_is_refused() -> None:
-    with pytest.raises(ConfigError, match="not one of the key's") as caught:
+    with pytest.raises(ConfigError, match="not a value that the key can have") as caught:
         on_errand(plan(), KeyRange("1", "2 OR 1=1"))
     assert caught.value.context["column"] == "id"

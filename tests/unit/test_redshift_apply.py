@@ -68,16 +68,20 @@ ALL = [
     for mode in Mode
     for key in ((), ("id",), ("id", "part"))
     for cursor in (None, "changed")
-    if (key or mode is not Mode.MERGE) and (cursor or mode is not Mode.REPLACE_WINDOW)
+    if (key or mode not in {Mode.MERGE, Mode.DELETE})
+    and (cursor or mode is not Mode.REPLACE_WINDOW)
 ]
 
 
 @pytest.mark.parametrize("batch", ALL)
 def test_every_statement_parses_and_names_every_column(batch: Manifest) -> None:
     work = application(batch)
-    for text in (*work.statements, work.insert_all, work.expected):
+    for text in filter(None, (*work.statements, work.insert_all, work.expected)):
         parsed = sqlglot.parse_one(text, read="redshift")
         assert not isinstance(parsed, exp.Command)
+    if batch.mode is Mode.DELETE:
+        return
+    assert work.insert is not None
     insert = sqlglot.parse_one(work.insert, read="redshift")
     assert [c.name for c in insert.this.expressions] == [c.name for c in COLUMNS]
     assert [c.name for c in insert.expression.expressions] == [c.name for c in COLUMNS]
@@ -94,6 +98,16 @@ def test_an_append_deletes_nothing_and_keeps_every_row() -> None:
     assert "ROW_NUMBER" not in work.insert
     assert work.expected == 'SELECT COUNT(*) FROM "st_01kb"'
     assert work.statements == (work.insert,) == (work.insert_all,)
+
+
+def test_what_deletes_needs_the_key_alone_and_brings_nothing() -> None:
+    keys = manifest(Mode.DELETE, key=("id", "part"), cursor=None, columns=COLUMNS[:2])
+    work = application(keys)
+
+    assert work.statements == (application(manifest(Mode.MERGE, key=("id", "part"))).delete,)
+    assert (work.insert, work.insert_all) == (None, None)
+    with pytest.raises(DataError, match="a delete needs a key"):
+        application(manifest(Mode.DELETE, key=()))
 
 
 def test_a_merge_deletes_by_the_whole_key_and_keeps_the_latest_version() -> None:
