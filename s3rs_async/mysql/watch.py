@@ -22,8 +22,9 @@ MARGIN = dt.timedelta(seconds=3)
 UNSEEN = dt.timedelta(hours=1)
 _ROUNDING = dt.timedelta(seconds=1)
 _CLEAN_POLLS = 2
-_RESTING = frozenset({"Sleep", "Connect", "Daemon", "Binlog Dump", "Binlog Dump GTID"})
-_SYSTEM = frozenset({"system user", "event_scheduler"})
+_RESTING = frozenset({"Sleep", "Daemon", "Binlog Dump", "Binlog Dump GTID"})
+# An event at work is shown as Connect under its definer's name, those still logging in as nobody.
+_IDLE_USERS = frozenset({"system user", "event_scheduler", "unauthenticated user"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Thread:
     @property
     def at_work(self) -> bool:
         """Whether it runs a statement that may write."""
-        return self.command not in _RESTING and self.user not in _SYSTEM
+        return self.command not in _RESTING and self.user not in _IDLE_USERS
 
 
 @dataclass(frozen=True, slots=True)

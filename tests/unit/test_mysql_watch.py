@@ -53,12 +53,18 @@ def test_those_who_rest_and_we_ourselves_are_not_waited_for() -> None:
         running(2, 100, "Sleep"),
         running(3, 100, "Binlog Dump"),
         running(4, 100, "Daemon"),
-        running(5, 100, "Connect"),
+        running(5, 100, "Connect", "unauthenticated user"),
+        running(8, 100, "Connect", "system user"),
         running(6, 100, "Query", "system user"),
         running(7, 100, "Query", "event_scheduler"),
         open_since(1, -100, 0),
     ]
     assert watched(poll(0, *idle), poll(0.3, *idle)).over
+
+
+def test_an_event_that_waits_for_a_lock_is_a_statement_though_it_is_shown_as_connect() -> None:
+    verdict = watched(poll(0, running(9, 4, "Connect")), poll(1, running(9, 5, "Connect")))
+    assert verdict.verdict().safe == T0 - second(4 + 1) - MARGIN
 
 
 def test_a_statement_from_before_holds_until_it_was_gone_twice() -> None:
