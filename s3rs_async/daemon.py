@@ -63,15 +63,16 @@ async def run(connections: Connections, pipelines: Sequence[Pipeline], terms: Te
     with two_signals(stop):
         try:
             async with open_ends(connections, jobs) as ends:
-                lookouts = {name: Lookout(source) for name, source in ends.sources.items()}
+                watched = dict.fromkeys(ends.watched(job.source) for job in jobs)
+                lookouts = {name: Lookout(ends.sources[name]) for name in watched}
                 places = asyncio.Semaphore(terms.parallel)
                 world = _World(ends, stop, Metrics(), places, lookouts)
                 tables = [
                     _Table(
                         world,
-                        ends.line(job, each, stop, lookouts[job.source]),
+                        ends.line(job, each, stop, lookouts[ends.watched(job.source)]),
                         entry,
-                        lookouts[job.source],
+                        lookouts[ends.watched(job.source)],
                     )
                     for pipeline, job in zip(pipelines, jobs, strict=True)
                     for entry in pipeline.entries

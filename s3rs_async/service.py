@@ -123,7 +123,7 @@ class Ends:
         """The line of one pipeline."""
         return Line(
             pipeline=job.pipeline,
-            feed=Feed(self.sources[job.source], lookout, each.ahead),
+            feed=self._feed(job.source, lookout, each),
             target=self.targets[job.target],
             stage=self.store,
             prefix=self.prefix,
@@ -134,6 +134,15 @@ class Ends:
             pace=self.pace,
         )
 
+    def watched(self, source: str) -> str:
+        """Which source tells the bound of this one: itself, or its primary if it is a replica."""
+        return self.sources[source].config.replica_of or source
+
+    def _feed(self, source: str, lookout: Lookout | None, each: Share) -> Feed:
+        watched = self.watched(source)
+        primary = self.sources[watched] if watched != source else None
+        return Feed(self.sources[source], lookout, each.ahead, primary)
+
 
 @asynccontextmanager
 async def open_ends(connections: Connections, jobs: Sequence[Job]) -> AsyncIterator[Ends]:
@@ -143,7 +152,7 @@ async def open_ends(connections: Connections, jobs: Sequence[Job]) -> AsyncItera
     async with AsyncExitStack() as stack:
         bastions = await stack.enter_async_context(open_bastions())
         tasks = await stack.enter_async_context(together())
-        for name in {job.source: None for job in jobs}:
+        for name in _with_primaries(connections, [job.source for job in jobs]):
             opened = open_source(name, connections.sources[name], bastions)
             sources[name] = await stack.enter_async_context(opened)
             watching = tasks.create_task(Sentinel(sources[name]).run(), name=f"sentinel {name}")
@@ -155,6 +164,12 @@ async def open_ends(connections: Connections, jobs: Sequence[Job]) -> AsyncItera
         stage = connections.s3
         pace = Pace(stage.claim_ttl)
         yield Ends(store, sources, targets, bastions, stage.prefix, this_process(), pace)
+
+
+def _with_primaries(connections: Connections, names: Sequence[str]) -> list[str]:
+    """The sources, and the primaries of those that are replicas, each once."""
+    primaries = [connections.sources[name].replica_of for name in names]
+    return list(dict.fromkeys([*names, *filter(None, primaries)]))
 
 
 async def sync(connections: Connections, ask: Ask, watch: Watch | None = None) -> End:

@@ -60,7 +60,8 @@ class SourceConfig(Strict):
     `cursor_time_zone` is the writers' zone for DATETIME cursors; None: the server's own. `protocol`
     is what rows are read in: `auto` is `binary`, and `text` where prepared statements are refused.
     No row may have more than `max_row_bytes`. A server may take `query_timeout` seconds to a
-    result's first row, and between its rows be silent for `read_timeout`.
+    result's first row, and between its rows be silent for `read_timeout`. `replica_of` names the
+    source that is its primary, which then tells how far it may be called read.
     """
 
     host: str
@@ -75,6 +76,7 @@ class SourceConfig(Strict):
     query_timeout: float = Field(14_400.0, ge=1, le=604_800)
     read_timeout: float = Field(600.0, ge=1, le=86_400)
     limits: LimitsConfig = LimitsConfig()
+    replica_of: str | None = None
     tunnel: TunnelConfig | None = None
 
 
@@ -146,8 +148,19 @@ def read_connections(path: Path, environment: Mapping[str, str]) -> Reading:
     """One connections file with all its faults; ConfigError where it can't be read at all."""
     document = read_document(path, environment)
     found, mistakes = parse(Connections, document.value)
+    mistakes += _no_primaries(found) if found is not None else []
     told = [*document.faults, *in_order(faults(mistakes, document))]
     return Reading(document, None if told else found, told)
+
+
+def _no_primaries(found: Connections) -> list[Mistake]:
+    """The sources whose primary is none: unknown, or a replica itself."""
+    primaries = [name for name, source in found.sources.items() if source.replica_of is None]
+    return [
+        Mistake(("sources", name, "replica_of"), "no such primary", nearest(wanted, primaries))
+        for name, source in found.sources.items()
+        if (wanted := source.replica_of) is not None and wanted not in primaries
+    ]
 
 
 def load_connections(folder: Path | None, environment: Mapping[str, str]) -> Connections:

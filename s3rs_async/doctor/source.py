@@ -146,9 +146,12 @@ async def _replica(visit: _Visit, tables: Sequence[Wanted]) -> None:
     if closed == "0" and not any(value == "ON" for _, value in applying):
         visit.sheet.ok("replica", "no: it takes writes of its own")
         return
+    if (primary := visit.config.replica_of) is not None:
+        visit.sheet.ok("replica", f"of {primary}: that tells the bound, and this is waited for")
+        return
     found = "it is a replica, or closed to writes: rows may arrive late, under stamps already read"
     if tables and all(wanted.spec.lookback for wanted in tables):
         visit.sheet.ok("replica", "it may be one, and every table is read with a lookback")
         return
-    mend = "read the primary, or give each table a lookback above the lag of the replication"
+    mend = "name its primary with replica_of, or give each table a lookback above its lag"
     visit.sheet.warn("replica", found, mend)

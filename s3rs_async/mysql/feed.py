@@ -19,6 +19,7 @@ from .chunk import ReadPlan
 from .connection import Source
 from .lookout import Lookout
 from .reader import read_pass
+from .replica import catch_up
 from .schema import read_table
 from .table import SourceTable
 from .walk import ChunkEnd
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _BOUND_SECONDS = 30.0
+_REPLICA_SECONDS = 60.0
 _VOUCHED_SECONDS = 5.0
 """For a greatest id that the lookout has yet to vouch for; the one before serves until then."""
 
@@ -37,12 +39,14 @@ _VOUCHED_SECONDS = 5.0
 class Feed:
     """One source; with a `lookout` its transactions are watched, and no pass waits for them.
 
-    `memory` are the bytes of a table's rows that several connections may read ahead.
+    `memory` are the bytes of a table's rows that several connections may read ahead. Of a replica
+    the `primary` tells the bound, and the lookout is the primary's.
     """
 
     source: Source
     lookout: Lookout | None = None
     memory: int = 0
+    primary: Source | None = None
 
     @property
     def name(self) -> str:
@@ -58,13 +62,28 @@ class Feed:
     async def bound(self, plan: ReadPlan) -> Bound:
         """How far a pass that begins after this call may be called read."""
         wait = _BOUND_SECONDS if self.lookout is None else _VOUCHED_SECONDS
-        return await fix_bound(self.source, plan, lookout=self.lookout, wait=wait)
+        bound = await fix_bound(self._writer, plan, lookout=self.lookout, wait=wait)
+        await self._caught_up()
+        return bound
 
     async def renewed(self, plan: ReadPlan) -> Bound | None:
         """The same for one more pass by an old plan; None where a new one must be made."""
         if self.lookout is None:
             return None
-        return await renew(self.source, plan, lookout=self.lookout, wait=_VOUCHED_SECONDS)
+        bound = await renew(self._writer, plan, lookout=self.lookout, wait=_VOUCHED_SECONDS)
+        if bound is not None:
+            await self._caught_up()
+        return bound
+
+    @property
+    def _writer(self) -> Source:
+        """The server that rows are written at."""
+        return self.primary or self.source
+
+    async def _caught_up(self) -> None:
+        """After the bound: what it vouches for is there to be read."""
+        if self.primary is not None:
+            await catch_up(self.primary, self.source, _REPLICA_SECONDS)
 
     def rows(
         self, plan: ReadPlan, position: Position | None, bound: Bound, *, limit: int | None

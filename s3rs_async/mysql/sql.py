@@ -115,6 +115,19 @@ def edge(wanted: Page, rows: int) -> str:
     return page(replace(wanted, columns=wanted.order, limit=1)) + f" OFFSET {int(rows) - 1}"
 
 
+# By family: the ids of all that is committed, and the wait until a replica has applied them.
+COMMITTED = {
+    "mariadb": "SELECT @@GLOBAL.gtid_binlog_pos",
+    "mysql": "SELECT @@GLOBAL.gtid_executed",
+}
+_APPLIED = {"mariadb": "MASTER_GTID_WAIT", "mysql": "WAIT_FOR_EXECUTED_GTID_SET"}
+
+
+def applied(family: str, ids: str, seconds: float) -> str:
+    """0 once a replica has applied these ids, something else when the time is over."""
+    return f"SELECT {_APPLIED[family]}({literal(Literal.TEXT, ids)}, {float(seconds):g})"
+
+
 NOW = "SELECT UTC_TIMESTAMP(6)"
 CLOCK = NOW + ", @@GLOBAL.time_zone, @@system_time_zone"
 

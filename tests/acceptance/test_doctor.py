@@ -325,6 +325,16 @@ async def test_a_source_behind_a_bastion_has_a_line_for_it(clinic: Clinic) -> No
     assert "inside the tunnel" in lines.of("source mysql")["tls"].found
 
 
+async def test_a_replica_whose_primary_is_named_is_no_cause_for_a_warning(clinic: Clinic) -> None:
+    async with mariadb.private(flags=["--read-only"]) as server:
+        other = {"port": server.port, "password": server.password, "replica_of": "mysql"}
+        clinic.tree["sources"]["copy"] = clinic.tree["sources"]["mysql"] | other
+
+        lines = await clinic.look()
+
+    assert "of mysql" in lines.of("source copy")["replica"].found
+
+
 async def test_a_replica_and_small_packets_are_warned_of(clinic: Clinic) -> None:
     flags = ["--read-only", "--max-allowed-packet=1M"]
     async with mariadb.private(flags=flags) as server:
@@ -334,7 +344,7 @@ async def test_a_replica_and_small_packets_are_warned_of(clinic: Clinic) -> None
         lines = await clinic.look()
 
     assert lines.bad() == []
-    assert "lookback" in lines.mend("source copy", "replica", Level.WARN)
+    assert "replica_of" in lines.mend("source copy", "replica", Level.WARN)
     assert "max_allowed_packet" in lines.mend("source copy", "packets", Level.WARN)
 
 

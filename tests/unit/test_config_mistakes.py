@@ -20,7 +20,7 @@ s3: {bucket: b}
 QUOTES = "a text with a comma, a colon or a # in it needs quotes; "
 SOURCE_KEYS = (
     "known: host, port, user, password, tls, ca, cursor_time_zone, protocol, max_row_bytes, "
-    "query_timeout, read_timeout, limits, tunnel"
+    "query_timeout, read_timeout, limits, replica_of, tunnel"
 )
 DURATION = "write it as 90s, 15m or 1h30m"
 SIZE = "write it as 128MiB, 4GiB or 500MB"
@@ -78,6 +78,10 @@ IN_CONNECTIONS = [
      "wrong value: unknown time zone (key=sources.shop.cursor_time_zone)", ZONE),
     ("user: u}", "user: u, cursor_time_zone: '+24:00'}", "2:28",
      "wrong value: unknown time zone (key=sources.shop.cursor_time_zone)", ZONE),
+    ("user: u}", "user: u, replica_of: shopp}\n  shops: {host: h, user: u}", "2:28",
+     "no such primary (key=sources.shop.replica_of)", "did you mean shops?"),
+    ("user: u}", "user: u, replica_of: shop}", "2:28",
+     "no such primary (key=sources.shop.replica_of)", "there are: none"),
     ("user: u}", "user: u, tunnel: {host: b, user: u, key: k}}", "2:28",
      "a key is missing (key=sources.shop.tunnel.known_hosts)", "add known_hosts:"),
     ("host: h, user: u}", "host: '${NONE}', user: u}", "2:16",
