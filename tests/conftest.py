@@ -51,6 +51,7 @@ _SUITES = {
     "crash": "crash",
     "fault": "fault",
     "fuzz": "fuzz",
+    "loss": "loss",
     "model": "model",
     "race": "race",
     "simulation": "simulation",
@@ -63,6 +64,7 @@ _FIGURES = {
     "crash": ("the crash matrix", "tests.crash.figures"),
     "race": ("the race", "tests.race.figures"),
     "fuzz": ("hostile bytes", "tests.fuzz.figures"),
+    "loss": ("interleaved writes and passes", "tests.loss.figures"),
     "servers": ("types, and a real MySQL server", "tests.servers.figures"),
 }
 _PROTOCOL = {

@@ -48,6 +48,11 @@ def real_mysql() -> Iterator[MySQL | str]:
 )
 def server(request: pytest.FixtureRequest) -> MySQL:
     """The sandbox's MariaDB, then a real MySQL."""
+    return chosen(request)
+
+
+def chosen(request: pytest.FixtureRequest) -> MySQL:
+    """The server that the parameter names; without it the test is skipped or fails, and says so."""
     if request.param == "mariadb":
         box: Box = request.getfixturevalue("box")
         return box.mysql
