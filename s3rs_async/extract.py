@@ -26,7 +26,7 @@ from .errors import ConflictError, Error
 from .failpoint import reached, step
 from .flow import Channel, together, unless
 from .line import Feed, Stage
-from .model import Bound, Column, Manifest, Mode, Part, Position, SourceId, Strategy, TargetId
+from .model import Bound, Column, Manifest, Mode, Part, Position, SourceId, TargetId
 from .mysql.chunk import ReadPlan
 from .mysql.walk import ChunkEnd
 from .parquet import Form
@@ -285,7 +285,7 @@ def _manifest(
     job: Extraction, state: commit.State, attempt: Attempt, parts: tuple[Part, ...], feed: _Feed
 ) -> Manifest:
     """The batch's description: where it begins is the state's word, where it ends the feed's."""
-    moves = feed.moves_watermark and job.plan.strategy is not Strategy.FULL_SYNC
+    moves = feed.moves_watermark and not job.plan.whole
     after = feed.after if moves else state.position
     mode, window = commit.mode_of(state, job.mode, after)
     return Manifest(

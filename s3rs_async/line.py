@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from . import commit
 from .model import Bound, Position, TableName, TableSpec, TargetId
 from .mysql.chunk import ReadPlan
+from .mysql.custom import Described
 from .mysql.table import SourceTable
 from .mysql.walk import ChunkEnd
 from .redshift.connection import Target
@@ -38,6 +39,9 @@ class Feed(Protocol):
 
     async def table(self, table: TableName) -> tuple[SourceTable, str]:
         """The table as it is now, and which server has it."""
+
+    async def described(self, spec: TableSpec) -> tuple[Described, str]:
+        """What the query of an entry gives now, and which server gives it."""
 
     async def bound(self, plan: ReadPlan) -> Bound:
         """How far a pass that begins after this call may be called read."""

@@ -21,14 +21,19 @@ class Strategy(StrEnum):
     TIMESTAMP_ONLY = "timestamp_only"
     ID_ONLY = "id_only"
     FULL_SYNC = "full_sync"
+    CUSTOM_SQL = "custom_sql"
 
 
 class CursorFormat(StrEnum):
-    """How a cursor tells time: by the column's own type, or as a whole number since 1970."""
+    """How a cursor tells time: by the column's own type, or as a whole number since 1970.
+
+    An id tells none: it is a whole number that is handed out in ascending order.
+    """
 
     COLUMN = "column"
     UNIX = "unix"
     UNIX_MS = "unix_ms"
+    ID = "id"
 
 
 class Mode(StrEnum):
@@ -174,7 +179,8 @@ class TableSpec:
 
     `target` is where its rows go: a table name, with its schema or without. `key` are the columns
     that rows are merged by, `id` the column that breaks ties of the cursor, or is the cursor of
-    `id_only`. `where` is a condition of MySQL's, `lookback` are seconds that are read again below
+    `id_only`. `where` is a condition of MySQL's, `sql` the query of `custom_sql`, whose place in S3
+    the table's name is; `lookback` are seconds that are read again below
     the position, `cursor_time_zone` overrides the source's; at most `connections` read the
     table at once. `compression` is that of its files, zstd or snappy. `policies` are those of all
     its columns, `columns` those of some, by name.
@@ -189,6 +195,7 @@ class TableSpec:
     key: tuple[str, ...] | None = None
     mode: Mode | None = None
     where: str | None = None
+    sql: str | None = None
     lookback: float = 0.0
     cursor_time_zone: str | None = None
     keys: TableKeys = TableKeys()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from .errors import ConfigError
 from .line import Line
 from .model import Bound, Column, Errand, Position, SourceId, TableSpec, TargetId
+from .mysql import custom
 from .mysql.chunk import ReadPlan, choose, on_errand
 from .redshift import sql
 from .redshift.types import with_types
@@ -25,12 +28,7 @@ class Plan:
 
 async def plan_table(line: Line, spec: TableSpec) -> Plan:
     """Read the table's schema and decide how to read and apply it."""
-    found, server = await line.feed.table(spec.table)
-    try:
-        read = choose(found, spec)
-    except ConfigError as error:
-        error.context.setdefault("pipeline", line.pipeline)
-        raise
+    read, server = await _chosen(line, spec)
     return Plan(
         read=read,
         columns=with_types(read.schema),
@@ -43,6 +41,27 @@ def errand_plan(plan: Plan, errand: Errand) -> Plan:
     """The same table, of which an errand reads some rows anew."""
     read = on_errand(plan.read, errand)
     return replace(plan, read=read, columns=with_types(read.schema))
+
+
+async def _chosen(line: Line, spec: TableSpec) -> tuple[ReadPlan, str]:
+    """How a table, or a query's result, is read, and at which server."""
+    if spec.sql is not None:
+        with _of_pipeline(line):
+            described, server = await line.feed.described(spec)
+            return custom.choose(described, spec), server
+    found, server = await line.feed.table(spec.table)
+    with _of_pipeline(line):
+        return choose(found, spec), server
+
+
+@contextmanager
+def _of_pipeline(line: Line) -> Iterator[None]:
+    """Let a mistake in what was asked for say in which pipeline it was."""
+    try:
+        yield
+    except ConfigError as error:
+        error.context.setdefault("pipeline", line.pipeline)
+        raise
 
 
 @dataclass(frozen=True, slots=True)

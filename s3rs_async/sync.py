@@ -28,7 +28,7 @@ from .failpoint import step as at
 from .flow import together, unless
 from .line import Line
 from .load import Loading
-from .model import Bound, Errand, Mode, Strategy, TableSpec, TargetId
+from .model import Bound, Errand, Mode, TableSpec, TargetId
 from .planning import Plan, errand_plan, plan_table
 from .redshift import ledger, sql
 from .report import Meter
@@ -232,8 +232,7 @@ class _Table:
         commit.check_clock(state, bound.server_time)
         notes = filter(None, [plan.read.reason, *plan.read.warnings, bound.reason])
         self.meter.notes += [note for note in notes if note not in self.meter.notes]
-        whole = plan.read.strategy is Strategy.FULL_SYNC and plan.read.errand is None
-        if whole or state.position is None:
+        if plan.read.whole or state.position is None:
             self.meter.expected_rows = plan.read.source.estimated_rows
         return await extract(self._job(plan, bound), base, partial(self._prepare, plan, state))
 

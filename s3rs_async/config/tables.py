@@ -24,7 +24,6 @@ from .values import (
     Duration,
     FileSize,
     Interval,
-    StrategyWord,
     TargetName,
     Text,
     Zone,
@@ -39,14 +38,17 @@ _FORMATS = {
     "unix_ms": CursorFormat.UNIX_MS,
 }
 _TABLES_OWN = dict.fromkeys(
-    ("target_name", "keys", "columns"), "this is a table's own: write it there"
+    ("target_name", "keys", "columns", "custom_sql"), "this is a table's own: write it there"
 )
 _USELESS: Mapping[str, frozenset[Strategy]] = {
     "cdc_timestamp_column": frozenset({Strategy.ID_ONLY, Strategy.FULL_SYNC}),
     "timestamp_format": frozenset({Strategy.ID_ONLY, Strategy.FULL_SYNC}),
     "cdc_id_column": frozenset({Strategy.FULL_SYNC}),
     "lookback": frozenset({Strategy.ID_ONLY}),
+    "additional_where": frozenset({Strategy.CUSTOM_SQL}),
 }
+
+_REPLACING = frozenset({None, Strategy.FULL_SYNC, Strategy.CUSTOM_SQL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Settings(PolicySettings):
 
     every: Interval | None = None
     apply: Literal["append", "merge", "replace"] | None = None
-    cdc_strategy: StrategyWord | None = None
+    cdc_strategy: Strategy | None = None
     cdc_timestamp_column: Text | None = None
     cdc_id_column: Text | None = None
     timestamp_format: Literal["datetime", "unix", "unix_ms"] | None = None
@@ -99,6 +101,7 @@ class TableSettings(Settings):
     """What may be written for one table."""
 
     target_name: TargetName | None = None
+    custom_sql: Text | None = None
     keys: KeySettings | None = None
     columns: dict[Text, PolicySettings] | None = None
 
@@ -220,9 +223,15 @@ def _contradictions(asked: TableSettings) -> Iterator[tuple[str, str, str, str]]
     if asked.lookback and asked.apply == "append":
         message = "what lookback reads again would be appended again"
         yield "lookback", "apply", message, "apply: merge"
-    if asked.apply == "replace" and strategy not in {None, Strategy.FULL_SYNC}:
+    if asked.apply == "replace" and strategy not in _REPLACING:
         message = "only a table that is read whole can be replaced"
         yield "apply", "cdc_strategy", message, "cdc_strategy: full_sync"
+    if asked.custom_sql and strategy is not Strategy.CUSTOM_SQL:
+        message = "a query is read by custom_sql alone"
+        yield "custom_sql", "cdc_strategy", message, "cdc_strategy: custom_sql"
+    if strategy is Strategy.CUSTOM_SQL and not asked.custom_sql:
+        message = "there is no query to read"
+        yield "cdc_strategy", "cdc_strategy", message, "custom_sql: SELECT ..."
     for name, strategies in _USELESS.items():
         if strategy in strategies and getattr(asked, name):
             message = f"{strategy} has no use for {name}"
@@ -250,6 +259,7 @@ def _spec(table: TableName, asked: TableSettings) -> TableSpec:
         key=asked.primary_key,
         mode=Mode(asked.apply) if asked.apply is not None else None,
         where=asked.additional_where,
+        sql=asked.custom_sql,
         lookback=asked.lookback or 0.0,
         cursor_time_zone=asked.cursor_time_zone,
         keys=TableKeys(keys.distkey, keys.sortkey or ()),

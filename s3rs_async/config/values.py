@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from ..errors import ConfigError
-from ..model import Strategy, TableName
+from ..model import TableName
 
 _DURATION = re.compile(r"-?(?:\d+(?:\.\d+)?(?:ns|us|µs|μs|ms|s|m|h|d|w))+", re.ASCII)
 _UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
@@ -106,13 +106,6 @@ def _zone(text: str) -> str:
     return text
 
 
-def _strategy(value: object) -> object:
-    if value == "custom_sql":
-        known = ", ".join(Strategy)
-        raise _wrong("custom_sql is not supported yet", f"take one of {known}")
-    return value
-
-
 def _columns(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
@@ -164,7 +157,6 @@ BatchSize = Annotated[Size, AfterValidator(_a_batch)]
 BatchTime = Annotated[Duration, AfterValidator(_a_batchs_time)]
 FileSize = Annotated[Size, AfterValidator(_a_file)]
 Zone = Annotated[str, AfterValidator(_zone)]
-StrategyWord = Annotated[Strategy, BeforeValidator(_strategy)]
 Columns = Annotated[tuple[Text, ...], BeforeValidator(_columns), AfterValidator(_different)]
 TargetName = Annotated[Text, AfterValidator(_target_name)]
 PipelineName = Annotated[str, AfterValidator(pipeline_name)]

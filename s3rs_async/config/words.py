@@ -22,6 +22,8 @@ ELSEWHERE: Mapping[str, str] = {
     "schedule": "here it is called every, and takes a duration such as 15m",
     "sync_frequency": "here it is called every, and takes a duration such as 15m",
     "where": "here it is called additional_where",
+    "sql": "here it is called custom_sql",
+    "query": "here it is called custom_sql",
     "object": "here it is called target_name",
     "table_name": "here it is called target_name",
 }

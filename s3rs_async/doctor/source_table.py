@@ -12,9 +12,10 @@ from functools import partial
 from .. import clock
 from ..errors import ConfigError
 from ..model import TableSpec
-from ..mysql import sql, zone
+from ..mysql import custom, sql, zone
 from ..mysql.chunk import ReadPlan, choose
 from ..mysql.connection import Session
+from ..mysql.describe import describe
 from ..mysql.schema import read_table
 from .check import Sheet, Tell
 from .sql import every_column
@@ -47,6 +48,12 @@ async def examine_table(reader: Reader, wanted: Wanted, tell: Tell) -> bool:
 
 
 async def _table(reader: Reader, spec: TableSpec, sheet: Sheet) -> None:
+    if spec.sql is not None:
+        plan = custom.choose(await describe(reader.session, spec), spec)
+        sheet.ok("select", f"the query gives {len(plan.rules)} columns")
+        _plan(plan, sheet)
+        await _cursor_clock(reader, spec, plan, sheet)
+        return
     grant = f"GRANT SELECT ON {sql.table(spec.table)} TO {reader.account}"
     try:
         found = await read_table(reader.session, spec.table)
@@ -100,9 +107,14 @@ async def _cursor_clock(reader: Reader, spec: TableSpec, plan: ReadPlan, sheet: 
     asked = spec.cursor_time_zone or reader.cursor_time_zone
     if asked is not None:
         zone.named(asked)
-    elif not await tells_its_clock(reader.session):
+    elif _is_made(plan) or not await tells_its_clock(reader.session):
         found = f"nobody can tell by which clock {column.name} is written"
         sheet.fail("cursor", found, "set cursor_time_zone for the table or its source")
+
+
+def _is_made(plan: ReadPlan) -> bool:
+    """Whether the cursor is none of a table's columns but made by a query."""
+    return plan.query is not None and plan.query.origin is None
 
 
 async def tells_its_clock(session: Session) -> bool:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from .. import clock
 from ..errors import ConfigError, DataError
-from ..model import Bound, CursorFormat, Proof, Strategy
+from ..model import Bound, CursorFormat, Proof, Strategy, TableName
 from . import look, sql, zone
 from .chunk import ReadPlan
 from .connection import Cell, Session, Source
@@ -54,7 +54,7 @@ async def fix_bound(
     terms = _Terms(source, plan, lookout)
     async with source.session(purpose="bound") as session:
         marks = await _marks(session, plan)
-        if plan.strategy is Strategy.FULL_SYNC or plan.errand is not None:
+        if plan.whole or plan.errand is not None:
             return _unbounded(plan, marks)
         await terms.refuse_the_future(session, marks)
         if lookout is None:
@@ -72,14 +72,17 @@ async def renew(
 ) -> Bound | None:
     """The bound for one more pass by a plan that was made before; None if its table has changed.
 
-    One statement, unless the wall clock of the server is not known to the lookout yet.
+    One statement, unless the wall clock of the server is not known to the lookout yet. What a query
+    gives is asked anew for each pass.
     """
+    if plan.query is not None:
+        return None
     terms = _Terms(source, plan, lookout)
     async with source.session(purpose="bound") as session:
         marks = await _marks_of_same(session, plan)
         if marks is None:
             return None
-        if plan.strategy is Strategy.FULL_SYNC or plan.errand is not None:
+        if plan.whole or plan.errand is not None:
             return _unbounded(plan, marks)
         await terms.refuse_the_future(session, marks)
     return await _of_lookout(terms, lookout, marks, wait)
@@ -112,7 +115,7 @@ class _Marks:
 
 
 async def _marks(session: Session, plan: ReadPlan) -> _Marks:
-    (row,) = await session.query(sql.marks(plan.source.name, _marked(plan)))
+    (row,) = await session.query(sql.marks(_home(plan), _marked(plan)))
     return _marks_in(plan, row)
 
 
@@ -130,10 +133,18 @@ async def _marks_of_same(session: Session, plan: ReadPlan) -> _Marks | None:
     return _marks_in(plan, rows[0][-1 - len(wanted) :])
 
 
+def _home(plan: ReadPlan) -> TableName:
+    """The table that has the columns whose greatest values are asked for."""
+    origin = plan.query.origin if plan.query is not None else None
+    return plan.source.name if origin is None else origin[0]
+
+
 def _marked(plan: ReadPlan) -> list[str]:
     """The columns whose greatest values the bound needs: the cursor, the key."""
     newest, key = _checked(plan), _growing(plan)
-    return [column.name for column in (newest, key) if column is not None]
+    origin = plan.query.origin if plan.query is not None else None
+    names = [column.name for column in (newest, key) if column is not None]
+    return names if origin is None else [origin[1]] * len(names)
 
 
 def _marks_in(plan: ReadPlan, row: tuple[Cell, ...]) -> _Marks:
@@ -144,11 +155,13 @@ def _marks_in(plan: ReadPlan, row: tuple[Cell, ...]) -> _Marks:
 
 
 def _checked(plan: ReadPlan) -> SourceColumn | None:
-    """The cursor, where it can be from the future."""
+    """The cursor, where it can be from the future; a query's, where a table has it."""
     column = plan.cursor_column
-    if column is None or (plan.format is CursorFormat.COLUMN and column.data_type != "datetime"):
+    if column is None or plan.format is CursorFormat.ID:
         return None
-    return column
+    if plan.format is CursorFormat.COLUMN and column.data_type != "datetime":
+        return None
+    return None if plan.query is not None and plan.query.origin is None else column
 
 
 def _growing(plan: ReadPlan) -> SourceColumn | None:
@@ -156,6 +169,8 @@ def _growing(plan: ReadPlan) -> SourceColumn | None:
     if plan.strategy is Strategy.ID_ONLY:
         return plan.id_column
     column = plan.cursor_column
+    if plan.format is CursorFormat.ID:
+        return column
     if column is None or not (column.nullable and plan.growing):
         return None
     return plan.source.column(plan.key[0])
@@ -169,17 +184,16 @@ def _unbounded(plan: ReadPlan, marks: _Marks) -> Bound:
 
 async def _of_lookout(terms: _Terms, lookout: Lookout, marks: _Marks, wait: float) -> Bound:
     """The bound as the lookout knows it; a key is waited for only if it is a new one."""
-    column = _growing(terms.plan)
-    if column is None:
+    if _growing(terms.plan) is None:
         sight = await lookout.sight(within=wait)
         return await terms.bound(None, sight.verdict, sight.now, None)
-    table = terms.plan.source.name
-    lookout.key_read(table, column.name, marks.key, marks.read)
-    is_new = marks.key != lookout.vouched_key(table, column.name)
+    table, name = _home(terms.plan), _marked(terms.plan)[-1]
+    lookout.key_read(table, name, marks.key, marks.read)
+    is_new = marks.key != lookout.vouched_key(table, name)
     sight = await lookout.sight(after=marks.read if is_new else None, within=wait)
     if is_new and sight.vouched > marks.read:
-        lookout.key_vouched(table, column.name, marks.key)
-    key = lookout.vouched_key(table, column.name)
+        lookout.key_vouched(table, name, marks.key)
+    key = lookout.vouched_key(table, name)
     return await terms.bound(None, sight.verdict, sight.now, key)
 
 
@@ -205,7 +219,7 @@ async def _blind(
 ) -> Bound:
     """The bound where nothing can be watched: a lag behind the clock; ids are let grow old."""
     key, aged = None, lag
-    if terms.plan.strategy is Strategy.ID_ONLY:
+    if terms.plan.strategy is Strategy.ID_ONLY or terms.plan.format is CursorFormat.ID:
         key, aged = marks.key, min(wait, lag)
         await clock.sleep(aged)
     safe = marks.now - dt.timedelta(seconds=lag)
@@ -229,6 +243,8 @@ class _Terms:
         plan, column = self.plan, self.plan.cursor_column
         if column is None:
             return self._of_ids(verdict, now, key)
+        if plan.format is CursorFormat.ID:
+            return self._beyond_ids(column, verdict, now, key)
         proof, reason = _level(column, verdict, own=column.own_stamp)
         if plan.format is CursorFormat.COLUMN:
             instants = zone.around(verdict.safe)
@@ -246,6 +262,13 @@ class _Terms:
         proof, reason = _level(column, verdict, own=column.auto_increment)
         return Bound(None, proof, _told(now), reason, key_to=key)
 
+    def _beyond_ids(
+        self, column: SourceColumn, verdict: Verdict, now: dt.datetime, key: str | None
+    ) -> Bound:
+        """The first id that is not known to be all there."""
+        proof, reason = _level(column, verdict, own=column.auto_increment)
+        return Bound(None if key is None else str(int(key) + 1), proof, _told(now), reason)
+
     def number(self, moment: dt.datetime) -> str:
         """The whole number since 1970 for a moment, cut down to its tick."""
         tick = dt.timedelta(seconds=1) / _PER_SECOND[self.plan.format]
@@ -260,6 +283,7 @@ class _Terms:
         named = self.plan.spec.cursor_time_zone or self.source.config.cursor_time_zone
         if named is not None:
             return zone.walls(zone.named(named), instants)
+        self._check_told(column)
         known = self.lookout.walls(instants) if self.lookout is not None else None
         if known is not None:
             return known
@@ -267,6 +291,20 @@ class _Terms:
             return await look.walls(session, instants)
         async with self.source.session(purpose="bound") as own:
             return await look.walls(own, instants)
+
+    def _check_told(self, column: SourceColumn) -> None:
+        """What a query makes of several columns may be in any zone: UTC, if they are TIMESTAMPs."""
+        query = self.plan.query
+        if query is not None and query.origin is None:
+            raise ConfigError(
+                "nothing says by which clock the query's cursor is told",
+                table=str(self.plan.source.name),
+                column=column.name,
+                type=column.column_type,
+                setting="cursor_time_zone",
+                hint="set cursor_time_zone for the table: '+00:00' if it is made of TIMESTAMP "
+                "columns, else the zone by whose clock the rows are written",
+            )
 
     async def refuse_the_future(self, session: Session, marks: _Marks) -> None:
         """ConfigError where the newest row is more than five minutes ahead of its clock."""

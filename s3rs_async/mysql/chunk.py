@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from ..errors import ConfigError, DataError
 from ..model import CursorFormat, Errand, KeyList, KeyRange, Mode, Strategy, TableSchema, TableSpec
 from . import condition, types, wishes
+from .query import Query
 from .sql import literal
 from .table import SourceColumn, SourceTable
 from .types import Literal, Rule
@@ -29,8 +30,9 @@ class ReadPlan:
     by: the cursor, then what breaks its ties; `id_only`'s one column; the unique key alone for a
     whole table; nothing without one. `growing` says that rows are known, and ties broken, by one
     number which the server hands out in ascending order. `where` is the condition that rows must
-    meet. An `errand` is read instead of what is new, in the order of the key; where rows are only
-    ever appended, it stays behind the position in the order of `settled`.
+    meet. `query` is read instead of a table; `source` then says what it gives. An `errand` is read
+    instead of what is new, in the order of the key; where rows are only ever appended, it stays
+    behind the position in the order of `settled`.
     """
 
     schema: TableSchema
@@ -46,12 +48,21 @@ class ReadPlan:
     warnings: tuple[str, ...]
     source: SourceTable
     growing: bool
+    query: Query | None = None
     errand: Errand | None = None
     settled: tuple[Rule, ...] = ()
 
     @property
+    def whole(self) -> bool:
+        """Whether every pass reads all there is."""
+        by_query = self.strategy is Strategy.CUSTOM_SQL and self.cursor is None
+        return self.errand is None and (by_query or self.strategy is Strategy.FULL_SYNC)
+
+    @property
     def format(self) -> CursorFormat:
         """How the cursor tells time."""
+        if self.query is not None and self.cursor is not None and self.spec.cursor is None:
+            return CursorFormat.ID
         return self.spec.format if self.cursor is not None else CursorFormat.COLUMN
 
     @property
@@ -89,7 +100,7 @@ def choose(table: SourceTable, spec: TableSpec) -> ReadPlan:
         key = order
     mode = wishes.mode(table, spec, chosen, key)
     wishes.check_lookback(table, spec, chosen, mode)
-    by_name = _rules(table, spec, key, mode)
+    by_name = rules_of(table, spec, key, mode)
     rules = tuple(by_name.values())
     ties = tuple(name for name in order if cursor is None or name != cursor.name)
     growing = ties == key and len(key) == 1 and _grows(table.column(key[0]), by_name[key[0]])
@@ -119,6 +130,13 @@ def on_errand(plan: ReadPlan, errand: Errand) -> ReadPlan:
     Of keys that are gone only the key itself is left, and is deleted. ConfigError where the table
     has no key to merge by, or its key is not what the errand says.
     """
+    if plan.query is not None or plan.spec.copy_column is not None:
+        raise ConfigError(
+            "neither a query's rows nor those of dated copies can be read anew by their keys",
+            table=str(plan.source.name),
+            setting=wishes.STRATEGY,
+            hint="read all of it again: s3rs sync --full-refresh",
+        )
     if not plan.key:
         raise ConfigError(
             "rows can only be read anew where they have a key",
@@ -173,7 +191,7 @@ def _order(
     return table.keys[0] if table.keys else ()
 
 
-def _rules(
+def rules_of(
     table: SourceTable, spec: TableSpec, key: tuple[str, ...], mode: Mode
 ) -> dict[str, Rule]:
     """Each column's rule by its name, in the table's order; what rows are merged by is kept."""

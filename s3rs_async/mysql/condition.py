@@ -10,18 +10,22 @@ grants say. It keeps a slip of the pen from reading other rows than meant.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
 from .table import SourceTable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlglot import Token, exp
 
+    Refuse = Callable[[str, str], ConfigError]
+    """What is wrong with a text and what mends it, as the error that says so."""
+
 SETTING = "additional_where"
-_LONGEST = 20_000
+LONGEST = 20_000
 _DEEPEST = 100
 _REFUSED = frozenset(
     {
@@ -35,12 +39,13 @@ _REFUSED = frozenset(
 
 def read(table: SourceTable, text: str) -> str:
     """The condition as it was written; ConfigError where it is not one, or does more than ask."""
-    if "\0" in text or len(text) > _LONGEST:
-        raise _refused(table, "too long, or not a text", "write it as one short condition")
-    _check_tokens(table, _tokens(table, text))
-    tree = _parsed(table, text)
+    refuse = partial(_refused, table)
+    if "\0" in text or len(text) > LONGEST:
+        raise refuse("too long, or not a text", "write it as one short condition")
+    check_tokens(tokens(text, refuse), refuse)
+    tree = _parsed(refuse, text)
     for node in tree.walk():
-        _check_node(table, node)
+        check_node(node, refuse)
     _check_columns(table, tree)
     return text.strip()
 
@@ -54,33 +59,35 @@ def _refused(table: SourceTable, what: str, hint: str) -> ConfigError:
     )
 
 
-def _tokens(table: SourceTable, text: str) -> Sequence[Token]:
+def tokens(text: str, refuse: Refuse) -> Sequence[Token]:
+    """The words of a text."""
     import sqlglot  # noqa: PLC0415 - slow to load, and few tables have a condition
 
     try:
         return sqlglot.tokenize(text, read="mysql")
     except sqlglot.errors.TokenError as error:
-        raise _refused(table, "a quote is not closed", "close every quote") from error
+        raise refuse("a quote is not closed", "close every quote") from error
 
 
-def _check_tokens(table: SourceTable, tokens: Sequence[Token]) -> None:
+def check_tokens(found: Sequence[Token], refuse: Refuse) -> None:
+    """Refuse what could reach beyond the text: comments, semicolons, stray parentheses."""
     from sqlglot import TokenType  # noqa: PLC0415
 
     depth = deepest = 0
-    for token in tokens:
+    for token in found:
         if token.comments or token.token_type is TokenType.HINT:
-            raise _refused(table, "a comment", "leave comments out")
+            raise refuse("a comment", "leave comments out")
         if token.token_type is TokenType.SEMICOLON:
-            raise _refused(table, "a semicolon", "write one condition without a semicolon")
+            raise refuse("a semicolon", "leave the semicolon out")
         depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
         deepest = max(deepest, depth)
         if depth < 0 or deepest > _DEEPEST:
             break
     if depth != 0:
-        raise _refused(table, "parentheses do not match", "close every parenthesis that is opened")
+        raise refuse("parentheses do not match", "close every parenthesis that is opened")
 
 
-def _parsed(table: SourceTable, text: str) -> exp.Expr:
+def _parsed(refuse: Refuse, text: str) -> exp.Expr:
     """The expression's tree, read where it will stand: in parentheses behind a WHERE."""
     import sqlglot  # noqa: PLC0415
 
@@ -88,31 +95,32 @@ def _parsed(table: SourceTable, text: str) -> exp.Expr:
     try:
         (statement,) = sqlglot.parse(f"SELECT 1 FROM t WHERE ({text}\n)", read="mysql")
     except (sqlglot.errors.ParseError, ValueError, RecursionError) as error:
-        raise _refused(table, "MySQL's grammar has no such expression", example) from error
+        raise refuse("MySQL's grammar has no such expression", example) from error
     where = None if statement is None else statement.args.get("where")
     if where is None or not isinstance(where.this, sqlglot.exp.Paren):
-        raise _refused(table, "it is not one expression", example)
+        raise refuse("it is not one expression", example)
     inner: exp.Expr = where.this.this
     if isinstance(inner, sqlglot.exp.Alias | sqlglot.exp.Query):
-        raise _refused(table, "it is not one expression", example)
+        raise refuse("it is not one expression", example)
     return inner
 
 
-def _check_node(table: SourceTable, node: exp.Expr) -> None:
+def check_node(node: exp.Expr, refuse: Refuse) -> None:
+    """Refuse what does more than ask: variables, locks, functions that wait or reach outside."""
     from sqlglot import exp  # noqa: PLC0415
 
     if isinstance(node, exp.Parameter | exp.SessionParameter):
-        raise _refused(table, "a variable", "write the value itself")
+        raise refuse("a variable", "write the value itself")
     if isinstance(node, exp.Placeholder):
-        raise _refused(table, "a placeholder", "write the value itself")
+        raise refuse("a placeholder", "write the value itself")
     if isinstance(node, exp.Lock | exp.Into | exp.DML | exp.DDL) and not isinstance(
         node, exp.Query
     ):
-        raise _refused(table, "it locks or writes", "only ask, and change nothing")
+        raise refuse("it locks or writes", "only ask, and change nothing")
     if isinstance(node, exp.Dot):
-        raise _refused(table, "a stored function", "use MySQL's own functions")
+        raise refuse("a stored function", "use MySQL's own functions")
     if isinstance(node, exp.Func) and (name := _called(node)) in _REFUSED:
-        raise _refused(table, f"the function {name}", f"write it without {name}()")
+        raise refuse(f"the function {name}", f"write it without {name}()")
 
 
 def _called(node: exp.Func) -> str:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ..model import Bound, Position, TableName
+from ..model import Bound, Position, TableName, TableSpec
 from .ahead import Room
 from .bound import fix_bound, renew
 from .chunk import ReadPlan
 from .connection import Source
+from .custom import Described
+from .describe import describe
 from .lookout import Lookout
 from .reader import read_pass
 from .replica import catch_up
@@ -58,6 +60,11 @@ class Feed:
         async with self.source.session(purpose="plan") as session:
             found = await read_table(session, table)
             return found, session.server_id
+
+    async def described(self, spec: TableSpec) -> tuple[Described, str]:
+        """What the query of an entry gives now, and which server gives it."""
+        async with self.source.session(purpose="plan") as session:
+            return await describe(session, spec), session.server_id
 
     async def bound(self, plan: ReadPlan) -> Bound:
         """How far a pass that begins after this call may be called read."""

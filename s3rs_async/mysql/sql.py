@@ -18,6 +18,8 @@ from dataclasses import dataclass, replace
 
 from ..errors import DataError
 from ..model import TableName
+from .query import Query
+from .select import Place
 from .types import Literal, Rule
 
 _FORMS = {
@@ -25,6 +27,7 @@ _FORMS = {
     Literal.BINARY: re.compile(r"([0-9a-f]{2})*", re.ASCII),
     Literal.MOMENT: re.compile(r"-?[0-9][0-9 :.-]*", re.ASCII),
 }
+_LEAST = {Literal.NUMBER: "-9223372036854775808", Literal.MOMENT: "0000-00-00 00:00:00"}
 _ESCAPES = str.maketrans({"\\": "\\\\", "'": "''", "\0": "\\0"})
 
 
@@ -76,7 +79,8 @@ class Page:
     another order, `among` to rows with one of these keys. `nulls` keeps to the rows where that
     column is NULL, or leaves them out. `index` is the one to walk along: left alone, a server would
     rather read and sort the whole table for every page. `where` is a condition in its owner's own
-    words, which `condition` has read.
+    words, which `condition` has read. `query` is read instead of the table: `start` and `below` are
+    its limits for the first of `order`, in which nobody puts its rows.
     """
 
     table: TableName
@@ -93,11 +97,14 @@ class Page:
     where: str | None = None
     behind: Mark | None = None
     among: Sequence[tuple[str, ...]] = ()
+    query: Query | None = None
 
 
 def page(wanted: Page) -> str:
     """The statement that reads a page."""
     shown = ", ".join(_selected(rule) for rule in wanted.columns)
+    if wanted.query is not None:
+        return _asked(shown, wanted.query, wanted)
     text = f"SELECT {shown} FROM {table(wanted.table)}"
     if wanted.index is not None:
         text += f" FORCE INDEX ({identifier(wanted.index)})"
@@ -108,6 +115,32 @@ def page(wanted: Page) -> str:
     if wanted.limit is not None:
         text += f" LIMIT {int(wanted.limit)}"
     return text
+
+
+def description(query: Query) -> str:
+    """The statement whose result has a query's columns, and no rows."""
+    return _all_of("*", query, "NULL", "NULL") + " LIMIT 0"
+
+
+def _asked(shown: str, query: Query, wanted: Page) -> str:
+    """A query between the limits of a page."""
+    if not wanted.order:
+        return _all_of(shown, query, None, "NULL")
+    kind = wanted.order[0].literal
+    least = literal(kind, _LEAST[kind])
+    low = None if wanted.start is None else literal(kind, wanted.start)
+    return _all_of(shown, query, low, literal(kind, wanted.below or ""), least)
+
+
+def _all_of(shown: str, query: Query, low: str | None, high: str, least: str = "NULL") -> str:
+    """A query as a table of its own, so that its columns are selected as a table's are."""
+    between = f"({query.cursor}) < {high}"
+    if low is not None:
+        between = f"({query.cursor}) >= {low} AND {between}"
+    filled = {Place.LOW: low or least, Place.HIGH: high, Place.BETWEEN: f"({between})"}
+    values = [filled[place] for place in query.places]
+    text = "".join(part + value for part, value in zip(query.parts, [*values, ""], strict=True))
+    return f"SELECT {shown} FROM (\n{text}\n) AS {identifier('s3rs_query')}"
 
 
 def edge(wanted: Page, rows: int) -> str:

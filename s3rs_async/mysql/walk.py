@@ -2,9 +2,10 @@
 
 A pass walks its legs one after the other: rows whose cursor is NULL; rows that are read again below
 the position; then the window of rows in (cursor, key) order. Without a cursor it is one leg: the
-ids above the position, or the whole table in the order of its key. A leg is a chain of chunks, each
-strictly after the last row of the one before, and ends with the first chunk that is shorter than
-was asked for.
+ids above the position, or the whole table in the order of its key, or a query of the user's between
+the position and the bound. A leg is a chain of chunks, each strictly after the last row of the one
+before, and ends with the first chunk that is shorter than was asked for; without an order it is one
+chunk.
 
 Rows with a NULL cursor are read up to the bound's `nulls_to`, each once, where keys grow; without
 such a bound they are read whole each pass, and not at all where they would be appended again. Rows
@@ -39,13 +40,14 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..errors import ConfigError, UnavailableError
-from ..model import Bound, Changes, Errand, KeyList, KeyRange, Mode, Position, Strategy
+from ..model import Bound, Changes, Errand, KeyList, KeyRange, Mode, Position
 from . import ticks
 from .chunk import ReadPlan
+from .query import Query
 from .sql import Mark, Page
 
 KEYS_AT_ONCE = 500
-LegName = Literal["nulls", "again", "window", "ids", "table", "errand"]
+LegName = Literal["nulls", "again", "window", "ids", "table", "query", "errand"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class Walk:
     @property
     def resumable(self) -> bool:
         """Whether a broken read can go on after its last row, or has taken none yet."""
-        return bool(self.plan.key) or not self._rows
+        return bool(self.plan.order) or not self._rows
 
     @property
     def passed(self) -> bool:
@@ -105,6 +107,8 @@ class Walk:
     def page(self, limit: int) -> Page | None:
         """The next page of a chunk that is to have `limit` rows in all; None if it is full."""
         plan = self.plan
+        if plan.query is not None:
+            return self._asked(plan.query)
         if not plan.order:
             return Page(plan.source.name, plan.rules, where=plan.where)
         left = limit - self._rows
@@ -120,6 +124,18 @@ class Walk:
             where=plan.where,
         )
         return self._placed(page)
+
+    def _asked(self, query: Query) -> Page:
+        """All that a query gives between the position, or so much below it, and the bound."""
+        plan, at = self.plan, self.position
+        order = tuple(rule for rule in plan.rules if rule.name == plan.cursor)
+        start, column = at.cursor if at is not None else None, plan.cursor_column
+        if start is not None and column is not None and plan.spec.lookback:
+            start = ticks.back(start, plan.spec.lookback, column, plan.format)
+        below = self._hi() if order else None
+        return Page(
+            plan.source.name, plan.rules, order=order, start=start, below=below, query=query
+        )
 
     def shared(self, limit: int) -> Page | None:
         """The first page of what several may read at once; None where there is no such."""
@@ -240,7 +256,9 @@ class Walk:
                 return self._nulls_reached()
             case "ids":
                 return Position(None, self._after) if self._rows else None
-            case "window":
+            case "query" if self.plan.whole:
+                return None
+            case "window" | "query":
                 return self._window_reached(last=last) if self._rows or last else None
 
     def _window_reached(self, *, last: bool) -> Position | None:
@@ -278,10 +296,12 @@ class Walk:
 def _legs(plan: ReadPlan, position: Position | None, bound: Bound | None) -> list[LegName]:
     if plan.errand is not None:
         return ["errand"] * _slices(plan.errand)
-    if plan.strategy is Strategy.FULL_SYNC:
-        return ["table"]
+    if plan.whole:
+        return ["table" if plan.query is None else "query"]
     if bound is None:
         raise ValueError("an incremental walk needs a bound")
+    if plan.query is not None:
+        return ["query"] if _is_below(plan, position, bound.hi) else []
     if plan.cursor_column is None:
         return [] if bound.key_to is None else ["ids"]
     if bound.hi is None:
@@ -298,9 +318,15 @@ def _slices(errand: Errand) -> int:
     return math.ceil(len(errand.keys) / KEYS_AT_ONCE) if isinstance(errand, KeyList) else 1
 
 
+def _is_below(plan: ReadPlan, position: Position | None, hi: str | None) -> bool:
+    """Whether anything can lie between the position and the bound; no bound: there are no ids."""
+    begun = position.cursor if position is not None else None
+    return hi is not None and (begun is None or not ticks.reached(begun, hi, plan.format))
+
+
 def check_position(plan: ReadPlan, position: Position | None) -> None:
     """Refuse a position that another way of reading the table has left."""
-    if position is None or plan.strategy is Strategy.FULL_SYNC or plan.errand is not None:
+    if position is None or plan.whole or plan.errand is not None:
         return
     at, ties = position, len(plan.key_rules)
     if plan.cursor is None:

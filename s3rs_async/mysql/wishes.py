@@ -34,6 +34,13 @@ _DIGITS = 38
 
 def strategy(table: SourceTable, spec: TableSpec) -> tuple[Strategy, str]:
     """The strategy, and why it is this one."""
+    if spec.strategy is Strategy.CUSTOM_SQL:
+        raise ConfigError(
+            "custom_sql reads what a query gives, and there is none",
+            table=str(table.name),
+            setting=STRATEGY,
+            hint="write the query: custom_sql: SELECT ...",
+        )
     if spec.strategy is not None:
         return spec.strategy, "asked for"
     if spec.cursor is not None:
@@ -75,8 +82,8 @@ def cursor(table: SourceTable, spec: TableSpec, chosen: Strategy) -> SourceColum
             setting=CURSOR,
             hint=f"name one with {CURSOR}, or use {STRATEGY}: full_sync",
         )
-    if spec.format is not CursorFormat.COLUMN and not _is_whole(column):
-        raise _unfit(
+    if spec.format is not CursorFormat.COLUMN and not is_whole(column):
+        raise unfit(
             table,
             column,
             FORMAT,
@@ -84,27 +91,29 @@ def cursor(table: SourceTable, spec: TableSpec, chosen: Strategy) -> SourceColum
             f"leave {FORMAT} out, or name a column of whole numbers with {CURSOR}",
         )
     if spec.format is CursorFormat.COLUMN and column.data_type not in _TIMES:
-        raise _unfit(
+        raise unfit(
             table,
             column,
             CURSOR,
             "not a type that a cursor can have",
             f"if it counts since 1970, say {FORMAT}: unix (seconds) or unix_ms (milliseconds)"
-            if _is_whole(column)
+            if is_whole(column)
             else f"{CURSOR}: a TIMESTAMP, DATETIME or DATE column, or whole numbers with {FORMAT}",
         )
     return column
 
 
-def _is_whole(column: SourceColumn) -> bool:
+def is_whole(column: SourceColumn) -> bool:
+    """Whether its values are whole numbers."""
     if column.data_type == "decimal":
         return column.scale == 0 and (column.precision or 0) <= _DIGITS
     return column.data_type in _WHOLE
 
 
-def _unfit(
+def unfit(
     table: SourceTable, column: SourceColumn, setting: str, what: str, hint: str
 ) -> ConfigError:
+    """The error that names a column which cannot be what a setting asks of it."""
     return ConfigError(
         what,
         table=str(table.name),
@@ -161,7 +170,7 @@ def _tie(table: SourceTable, name: str) -> SourceColumn:
     column = table.column(name, ID)
     if column.nullable or column.data_type in _INEXACT:
         what = "can be NULL" if column.nullable else "is not exact"
-        raise _unfit(
+        raise unfit(
             table, column, ID, f"a column that {what} orders nothing", f"{ID}: a column of a key"
         )
     return column
@@ -179,7 +188,7 @@ def id_column(table: SourceTable, spec: TableSpec) -> SourceColumn:
         )
     if (column.name,) not in table.keys:
         single = ", ".join(key[0] for key in table.keys if len(key) == 1) or "none"
-        raise _unfit(
+        raise unfit(
             table,
             column,
             ID,
@@ -187,7 +196,7 @@ def id_column(table: SourceTable, spec: TableSpec) -> SourceColumn:
             f"{ID}: one of the columns that are, which are {single}",
         )
     if column.data_type not in _ORDERED:
-        raise _unfit(
+        raise unfit(
             table,
             column,
             ID,

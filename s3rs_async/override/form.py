@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..errors import ConfigError, DataError, UnavailableError
-from ..model import Column, CursorFormat, Manifest, Mode, Position, Strategy
+from ..model import Column, CursorFormat, Manifest, Mode, Position
 from ..mysql import zone
 from ..mysql.types import Literal
 from ..planning import plan_table
@@ -116,9 +116,9 @@ def _of_plan(plan: ReadPlan) -> Form:
     column = plan.cursor_column
     return Form(
         table=str(plan.source.name),
-        mode=Mode.REPLACE if plan.strategy is Strategy.FULL_SYNC else plan.mode,
+        mode=Mode.REPLACE if plan.whole else plan.mode,
         cursor=plan.cursor,
-        kind=plan.format,
+        kind=None if plan.format is CursorFormat.ID else plan.format,
         data_type=column.data_type if column is not None else "",
         fraction=(column.fraction or 0) if column is not None else 0,
         ties=len(plan.key_rules),

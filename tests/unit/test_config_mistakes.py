@@ -34,7 +34,6 @@ MODES = (
     "write cdc_strategy or apply; of mode these are known: incremental, hybrid, timestamp_only, "
     "id_only, full-refresh, full_sync, append, merge, replace"
 )
-STRATEGIES = "hybrid, timestamp_only, id_only, full_sync"
 
 
 def pair(word: str, ours: str) -> tuple[str, str, str, str]:
@@ -99,12 +98,18 @@ IN_CONNECTIONS = [
 IN_A_TABLE = [
     ("cdc_strateg: x", "4:10", "unknown key (key=tables.a.b.cdc_strateg)",
      "did you mean cdc_strategy?"),
-    ("cdc_strategy: custom_sql", "4:10",
-     "wrong value: custom_sql is not supported yet (key=tables.a.b.cdc_strategy)",
-     f"take one of {STRATEGIES}"),
+    ("cdc_strategy: custom_sql", "4:10", "there is no query to read",
+     "take cdc_strategy away, or write custom_sql: SELECT ..."),
+    ("custom_sql: SELECT 1", "4:10", "a query is read by custom_sql alone",
+     "take custom_sql away, or write cdc_strategy: custom_sql"),
+    ("cdc_strategy: hybrid, custom_sql: SELECT 1", "4:32", "a query is read by custom_sql alone",
+     "take custom_sql away, or write cdc_strategy: custom_sql"),
+    useless("cdc_strategy: custom_sql, custom_sql: SELECT 1, additional_where: x", "4:58",
+            "additional_where", "custom_sql"),
+    pair("sql", "custom_sql"),
     ("cdc_strategy: binlog", "4:10",
-     ("wrong value: input should be 'hybrid', 'timestamp_only', 'id_only' or 'full_sync' "
-     "(key=tables.a.b.cdc_strategy)"), "correct it there"),
+     ("wrong value: input should be 'hybrid', 'timestamp_only', 'id_only', 'full_sync' or "
+     "'custom_sql' (key=tables.a.b.cdc_strategy)"), "correct it there"),
     ("apply: upsert", "4:10",
      "wrong value: input should be 'append', 'merge' or 'replace' (key=tables.a.b.apply)",
      "correct it there"),
