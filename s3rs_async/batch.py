@@ -1,4 +1,4 @@
-"""Record batch → record batch, pure: what must hold of rows before they are written.
+"""Record batch → record batch, pure: what must hold of rows before they are written, and a date.
 
 COPY from parquet knows neither MAXERROR nor TRUNCATECOLUMNS: one value that it refuses fails the
 whole load, hours after it was read. So every such value is found here, while its row can still be
@@ -7,6 +7,7 @@ named.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ import pyarrow.compute as pc
 
 from .errors import DataError
 from .model import Column, TableName
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,13 @@ def check(
         wrong = _wrong(batch.column(index), column)
         if wrong is not None:
             raise _refused(wrong, batch, table, key, column)
+
+
+def dated(batch: pa.RecordBatch, name: str, moment: dt.datetime) -> pa.RecordBatch:
+    """The rows with a column more that has the moment (in UTC) in each of them."""
+    micros = np.full(batch.num_rows, (moment - _EPOCH) // dt.timedelta(microseconds=1), np.int64)
+    field = pa.field(name, pa.timestamp("us"), nullable=False)
+    return batch.append_column(field, pa.array(micros).view(field.type))
 
 
 def _wrong(array: pa.Array, column: Column) -> _Wrong | None:

@@ -12,6 +12,7 @@ first part was written.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
@@ -73,8 +74,8 @@ class Extraction:
 
     @property
     def whole(self) -> bool:
-        """Whether the pass is one batch that replaces the target."""
-        return self.mode is Mode.REPLACE
+        """Whether the pass is one batch, which is committed as a whole or not at all."""
+        return self.mode is Mode.REPLACE or self.plan.spec.copy_column is not None
 
 
 class MovedError(ConflictError):
@@ -129,7 +130,7 @@ async def _is_due(job: Extraction, state: commit.State, feed: _Feed) -> bool:
     if found:
         commit.check_room(state)
         return True
-    replaces = (job.whole or state.replace_pending) and not feed.batches
+    replaces = (job.mode is Mode.REPLACE or state.replace_pending) and not feed.batches
     return replaces or commit.owes_rest(state, feed.after)
 
 
@@ -178,8 +179,20 @@ async def _read(
     stream = job.feed.rows(job.plan, position, job.bound, limit=job.limit)
     async with aclosing(stream) as items:
         async for item in items:
-            await channel.put(item, item.nbytes if isinstance(item, pa.RecordBatch) else 0)
+            if isinstance(item, pa.RecordBatch):
+                rows = _dated(job, item)
+                await channel.put(rows, rows.nbytes)
+            else:
+                await channel.put(item, 0)
     await channel.close()
+
+
+def _dated(job: Extraction, rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows of a dated copy with its time: that of the source's clock when the pass began."""
+    name = job.plan.spec.copy_column
+    if name is None:
+        return rows
+    return batch.dated(rows, name, dt.datetime.fromisoformat(job.bound.server_time))
 
 
 class _Feed:

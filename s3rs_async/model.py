@@ -180,7 +180,8 @@ class TableSpec:
     `target` is where its rows go: a table name, with its schema or without. `key` are the columns
     that rows are merged by, `id` the column that breaks ties of the cursor, or is the cursor of
     `id_only`. `where` is a condition of MySQL's, `sql` the query of `custom_sql`, whose place in S3
-    the table's name is; `lookback` are seconds that are read again below
+    the table's name is; `copy_column` is named where each pass appends the whole table as a copy,
+    for the source's time at which it was taken; `lookback` are seconds that are read again below
     the position, `cursor_time_zone` overrides the source's; at most `connections` read the
     table at once. `compression` is that of its files, zstd or snappy. `policies` are those of all
     its columns, `columns` those of some, by name.
@@ -196,6 +197,7 @@ class TableSpec:
     mode: Mode | None = None
     where: str | None = None
     sql: str | None = None
+    copy_column: str | None = None
     lookback: float = 0.0
     cursor_time_zone: str | None = None
     keys: TableKeys = TableKeys()

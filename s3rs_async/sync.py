@@ -224,6 +224,8 @@ class _Table:
         commit.check_room(state)
         if self.request.errand is not None:
             commit.check_errand(state)
+        if self.spec.copy_column is not None and self.request.limit is not None:
+            raise _part_of_copy(self.spec)
         with self.meter.timed("plan"):
             planned = await unless(self.line.stop, self._bounded())
         if planned is None:
@@ -281,8 +283,14 @@ class _Table:
             held = head.rows_total if head is not None else 0
             if limited and held:
                 raise _part_of_whole(plan.target)
-            if plan.read.mode is Mode.APPEND and held and _is_unforeseen(state):
+            if plan.read.mode is Mode.APPEND and held and self._is_unforeseen(state):
                 raise _on_top(plan.target, held)
+
+    def _is_unforeseen(self, state: State) -> bool:
+        """Whether the table would be read from its beginning, and nobody has said so."""
+        by_hand = state.backup_strategy == "manual_cli" or state.replace_window is not None
+        said = by_hand or state.replace_pending or self.spec.copy_column is not None
+        return state.position is None and not said
 
 
 def _is_held(base: Versioned | None) -> bool:
@@ -290,17 +298,19 @@ def _is_held(base: Versioned | None) -> bool:
     return claim is not None and not claim.released
 
 
-def _is_unforeseen(state: State) -> bool:
-    """Whether the table would be read from its beginning, and nobody has said so."""
-    by_hand = state.backup_strategy == "manual_cli" or state.replace_window is not None
-    return state.position is None and not (by_hand or state.replace_pending)
-
-
 def _part_of_whole(target: TargetId) -> ConfigError:
     return ConfigError(
         "--limit would replace the target by a part of the table",
         target=str(target),
         hint="leave --limit out, or sync into an empty target",
+    )
+
+
+def _part_of_copy(spec: TableSpec) -> ConfigError:
+    return ConfigError(
+        "--limit would append a part of the table as if it were a copy",
+        table=str(spec.table),
+        hint="leave --limit out",
     )
 
 

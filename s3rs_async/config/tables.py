@@ -80,6 +80,7 @@ class Settings(PolicySettings):
     cdc_id_column: Text | None = None
     timestamp_format: Literal["datetime", "unix", "unix_ms"] | None = None
     additional_where: Text | None = None
+    copy_column: Text | None = None
     primary_key: Columns | None = None
     lookback: Duration | None = None
     cursor_time_zone: Zone | None = None
@@ -232,10 +233,23 @@ def _contradictions(asked: TableSettings) -> Iterator[tuple[str, str, str, str]]
     if strategy is Strategy.CUSTOM_SQL and not asked.custom_sql:
         message = "there is no query to read"
         yield "cdc_strategy", "cdc_strategy", message, "custom_sql: SELECT ..."
+    yield from _copies(asked)
     for name, strategies in _USELESS.items():
         if strategy in strategies and getattr(asked, name):
             message = f"{strategy} has no use for {name}"
             yield name, "cdc_strategy", message, "another cdc_strategy"
+
+
+def _copies(asked: TableSettings) -> Iterator[tuple[str, str, str, str]]:
+    """The same of dated copies: each is a whole table, and appended."""
+    whole, appended = asked.cdc_strategy is Strategy.FULL_SYNC, asked.apply == "append"
+    if whole and appended and not asked.copy_column:
+        message = "every pass would add the whole table again"
+        yield "apply", "cdc_strategy", message, "copy_column: a name for the time of each copy"
+    if asked.copy_column and not (whole and appended):
+        message = "copies are taken of a whole table, and appended"
+        instead = "cdc_strategy: full_sync and apply: append"
+        yield "copy_column", "cdc_strategy", message, instead
 
 
 def _sizes(asked: TableSettings) -> Sizes:
@@ -260,6 +274,7 @@ def _spec(table: TableName, asked: TableSettings) -> TableSpec:
         mode=Mode(asked.apply) if asked.apply is not None else None,
         where=asked.additional_where,
         sql=asked.custom_sql,
+        copy_column=asked.copy_column,
         lookback=asked.lookback or 0.0,
         cursor_time_zone=asked.cursor_time_zone,
         keys=TableKeys(keys.distkey, keys.sortkey or ()),

@@ -9,11 +9,21 @@ alone. What is chosen says why, and warns of what will be slow or surprising.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import ConfigError, DataError
-from ..model import CursorFormat, Errand, KeyList, KeyRange, Mode, Strategy, TableSchema, TableSpec
+from ..model import (
+    Column,
+    CursorFormat,
+    Errand,
+    KeyList,
+    KeyRange,
+    Mode,
+    Strategy,
+    TableSchema,
+    TableSpec,
+)
 from . import condition, types, wishes
 from .query import Query
 from .sql import literal
@@ -100,6 +110,7 @@ def choose(table: SourceTable, spec: TableSpec) -> ReadPlan:
         key = order
     mode = wishes.mode(table, spec, chosen, key)
     wishes.check_lookback(table, spec, chosen, mode)
+    wishes.check_copies(table, spec, chosen, mode)
     by_name = rules_of(table, spec, key, mode)
     rules = tuple(by_name.values())
     ties = tuple(name for name in order if cursor is None or name != cursor.name)
@@ -107,7 +118,7 @@ def choose(table: SourceTable, spec: TableSpec) -> ReadPlan:
     if cursor is not None:
         wishes.check_nulls(table, cursor, mode, growing=growing)
     plan = ReadPlan(
-        schema=TableSchema(table.name, tuple(c for rule in rules for c in rule.columns), key),
+        schema=TableSchema(table.name, (*columns_of(rules), *_copied(spec)), key),
         strategy=chosen,
         mode=mode,
         spec=spec,
@@ -204,6 +215,17 @@ def rules_of(
     return rules
 
 
+def columns_of(rules: Sequence[Rule]) -> tuple[Column, ...]:
+    """The canonical columns of what is read."""
+    return tuple(column for rule in rules for column in rule.columns)
+
+
+def _copied(spec: TableSpec) -> tuple[Column, ...]:
+    """The column that says when a copy of the whole table was taken."""
+    name = spec.copy_column
+    return () if name is None else (Column(name, "timestamp(6)", "timestamp[us]", nullable=False),)
+
+
 def _grows(column: SourceColumn, rule: Rule) -> bool:
     return column.auto_increment and rule.literal is Literal.NUMBER
 
@@ -265,6 +287,8 @@ def _mode_warnings(plan: ReadPlan) -> Iterator[str]:
                 f"the server does not hand out {column.name} in ascending order: a row that comes "
                 "in below one that was read is not seen"
             )
+    elif plan.spec.copy_column is not None:
+        yield f"each pass appends the whole table, dated by {plan.spec.copy_column}"
     elif plan.mode is Mode.APPEND:
         yield (
             "a row that changes after it was read is appended again as another row, and reading "

@@ -50,9 +50,10 @@ def choose(described: Described, spec: TableSpec) -> ReadPlan:
     key = tuple(table.column(name, wishes.KEY).name for name in spec.key or ())
     mode = _mode(described.query, spec, key)
     _check_lookback(spec, mode)
+    wishes.check_copies(table, spec, _STRATEGY, mode)
     rules = tuple(chunk.rules_of(table, spec, key, mode).values())
     plan = ReadPlan(
-        schema=TableSchema(table.name, tuple(c for rule in rules for c in rule.columns), key),
+        schema=TableSchema(table.name, chunk.columns_of(rules), key),
         strategy=_STRATEGY,
         mode=mode,
         spec=spec,

@@ -21,6 +21,7 @@ FORMAT = "timestamp_format"
 KEY = "primary_key"
 APPLY = "apply"
 LOOKBACK = "lookback"
+COPIES = "copy_column"
 COLUMNS = "columns"
 
 BY_CURSOR = frozenset({Strategy.HYBRID, Strategy.TIMESTAMP_ONLY})
@@ -222,10 +223,11 @@ def mode(table: SourceTable, spec: TableSpec, chosen: Strategy, key: tuple[str, 
             **facts,
         )
     if chosen is Strategy.FULL_SYNC:
-        if spec.mode is Mode.APPEND:
+        if spec.mode is Mode.APPEND and spec.copy_column is None:
             raise ConfigError(
                 "full_sync cannot append: every pass would add the whole table again",
-                hint=f"use {APPLY}: replace, or another {STRATEGY}",
+                hint=f"use {APPLY}: replace, or another {STRATEGY}; for dated copies name a column "
+                f"for their time, e.g. {COPIES}: copied_at",
                 **facts,
             )
         return spec.mode or Mode.REPLACE
@@ -236,6 +238,27 @@ def mode(table: SourceTable, spec: TableSpec, chosen: Strategy, key: tuple[str, 
             **facts,
         )
     return spec.mode or (Mode.APPEND if chosen is Strategy.ID_ONLY else Mode.MERGE)
+
+
+def check_copies(table: SourceTable, spec: TableSpec, chosen: Strategy, applied: Mode) -> None:
+    """Copies are of the whole table, and their column is none that the table has."""
+    name = spec.copy_column
+    if name is None:
+        return
+    facts = {"table": str(table.name), "setting": COPIES}
+    if chosen is not Strategy.FULL_SYNC or applied is not Mode.APPEND:
+        raise ConfigError(
+            "copies are taken of a whole table, and appended",
+            hint=f"leave {COPIES} out, or use {STRATEGY}: full_sync and {APPLY}: append",
+            **facts,
+        )
+    if any(column.name.casefold() == name.casefold() for column in table.columns):
+        raise ConfigError(
+            "the table has a column of this name itself",
+            column=name,
+            hint=f"{COPIES}: a name that the table does not have",
+            **facts,
+        )
 
 
 def check_lookback(table: SourceTable, spec: TableSpec, chosen: Strategy, applied: Mode) -> None:

@@ -267,6 +267,33 @@ def test_a_whole_table_that_is_merged_keeps_what_the_source_has_deleted(way: Way
     assert way.target("id, v") == [(1, 0), (2, 1), (3, 0), (4, 0), (5, 0)]
 
 
+def test_copies_of_a_table_are_appended_each_with_its_time(way: Way) -> None:
+    way.run(
+        "CREATE TABLE a (id INT PRIMARY KEY, v INT)",
+        "INSERT INTO a SELECT seq, 0 FROM seq_1_to_5",
+    )
+    asked = {"strategy": Strategy.FULL_SYNC, "mode": Mode.APPEND, "copy_column": "Copied"}
+    moments = []
+    for read in (5, 4, 0):
+        ((before,),) = way.run("SELECT UTC_TIMESTAMP(6)")
+        assert way.sync(**asked) == read
+        moments.append((before, *way.run("SELECT UTC_TIMESTAMP(6)")[0]))
+        way.run("UPDATE a SET v = v + 1", "DELETE FROM a WHERE id = 1 OR v = 2")
+    first, second = sorted({copied for copied, _ in way.target("copied, id")})
+    assert moments[0][0] <= first <= moments[0][1]
+    assert moments[1][0] <= second <= moments[1][1]
+    old, new = [(first, key, 0) for key in range(1, 6)], [(second, key, 1) for key in range(2, 6)]
+    assert way.target("copied, id, v") == [*old, *new]
+
+
+def test_a_part_of_a_table_is_no_copy(way: Way) -> None:
+    way.run("CREATE TABLE a (id INT PRIMARY KEY, v INT)", "INSERT INTO a VALUES (1, 1), (2, 2)")
+    asked = {"strategy": Strategy.FULL_SYNC, "mode": Mode.APPEND, "copy_column": "copied"}
+    with pytest.raises(ConfigError, match="as if it were a copy"):
+        way.report(1, **asked)
+    assert way.sync(**asked) == 2
+
+
 CONDITION = "region = 'it''s -- one' OR v > 5"
 
 

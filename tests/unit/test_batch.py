@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pyarrow as pa
 import pytest
 
-from s3rs_async.batch import check
+from s3rs_async.batch import check, dated
 from s3rs_async.errors import DataError
 from s3rs_async.model import Column, TableName
 
@@ -29,6 +31,17 @@ def test_lengths_are_counted_in_bytes() -> None:
 
     assert caught.value.context == {"table": "shop.orders", "column": "name", "row": "id=1"}
     assert caught.value.hint
+
+
+def test_a_date_stands_in_every_row_behind_its_columns() -> None:
+    moment = dt.datetime(2026, 11, 23, 4, 5, 6, 789, tzinfo=dt.UTC)
+
+    found = dated(rows(["a", None]), "at", moment)
+
+    assert found.schema.names == ["id", "name", "at"]
+    assert found.column("at").to_pylist() == [moment.replace(tzinfo=None)] * 2
+    assert not found.schema.field("at").nullable
+    assert dated(rows([]), "at", moment).num_rows == 0
 
 
 def test_a_nul_character_is_found_in_its_row() -> None:

@@ -107,6 +107,12 @@ IN_A_TABLE = [
     useless("cdc_strategy: custom_sql, custom_sql: SELECT 1, additional_where: x", "4:58",
             "additional_where", "custom_sql"),
     pair("sql", "custom_sql"),
+    ("cdc_strategy: full_sync, apply: append", "4:35",
+     "every pass would add the whole table again",
+     "take apply away, or write copy_column: a name for the time of each copy"),
+    ("apply: append, copy_column: at", "4:25",
+     "copies are taken of a whole table, and appended",
+     "take copy_column away, or write cdc_strategy: full_sync and apply: append"),
     ("cdc_strategy: binlog", "4:10",
      ("wrong value: input should be 'hybrid', 'timestamp_only', 'id_only', 'full_sync' or "
      "'custom_sql' (key=tables.a.b.cdc_strategy)"), "correct it there"),

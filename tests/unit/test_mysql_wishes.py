@@ -227,6 +227,21 @@ REFUSALS: dict[str, tuple[dict[str, Any], str, str]] = {
         "full_sync cannot append",
         "another cdc_strategy",
     ),
+    "copies of what is new": (
+        {"mode": Mode.APPEND, "copy_column": "at"},
+        "copies are taken of a whole table.*setting=copy_column",
+        "cdc_strategy: full_sync and apply: append",
+    ),
+    "copies that replace each other": (
+        {"strategy": FULL, "copy_column": "at"},
+        "copies are taken of a whole table",
+        "leave copy_column out",
+    ),
+    "a copy's time in a column that is there": (
+        {"strategy": FULL, "mode": Mode.APPEND, "copy_column": "Region"},
+        "has a column of this name.*column=Region",
+        "copy_column: a name",
+    ),
     "a part for the whole": (
         {"strategy": TIME, "mode": Mode.REPLACE},
         "timestamp_only reads what is new.*setting=apply",
@@ -277,6 +292,10 @@ def test_what_cannot_work_is_refused_by_its_setting(wish: str) -> None:
 
 WARNED: dict[str, tuple[dict[str, Any], str]] = {
     "appended": ({"mode": Mode.APPEND}, "appended again as another row"),
+    "copies": (
+        {"strategy": FULL, "mode": Mode.APPEND, "copy_column": "at"},
+        "each pass appends the whole table, dated by at",
+    ),
     "ids": ({"id": "id"}, "later changes of a row are not seen"),
     "ids of the application": ({"id": "code"}, "does not hand out code in ascending order"),
     "merged whole": ({"strategy": FULL, "mode": Mode.MERGE}, "deleted at the source stay"),

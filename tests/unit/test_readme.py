@@ -18,6 +18,7 @@ from s3rs_async.config.tables import KeySettings, TableSettings
 from s3rs_async.errors import ExitCode
 from s3rs_async.metrics import FAMILIES
 from s3rs_async.model import TableKeys, TableName, TableSpec
+from s3rs_async.mysql import custom, query
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -44,6 +45,21 @@ def test_the_readmes_yaml_is_read(tmp_path: Path) -> None:
     for pipeline in read:
         assert pipeline.notices == ()
         check_pipeline(pipeline, found)
+
+
+def test_the_queries_that_are_shown_are_queries(tmp_path: Path) -> None:
+    blocks = list(re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
+    example = ROOT / "config" / "pipelines" / "shop.example.yml"
+    shown = [example.read_text("utf-8"), *(text for text in blocks if "custom_sql" in text)]
+
+    assert len(shown) == 2
+    for number, text in enumerate(shown):
+        path = tmp_path / f"p{number}.yml"
+        path.write_text(text, encoding="utf-8")
+        specs = [entry.spec for entry in load_pipeline(None, str(path), {}).entries]
+        (asked,) = [spec for spec in specs if spec.sql is not None]
+        found = query.read(asked.table, asked.sql or "", custom.cursor_name(asked))
+        assert found.closed
 
 
 def test_the_example_has_every_setting_but_the_keys_of_s3(tmp_path: Path) -> None:
@@ -75,6 +91,8 @@ def test_the_example_of_a_pipeline_has_every_setting(tmp_path: Path) -> None:
         "shop.orders",
         "shop.events",
         "shop.prices",
+        "shop.stock",
+        "shop.bills",
     ]
     assert {entry.every for entry in pipeline.entries} == {60.0, 900.0}
     untouched = TableSpec(TableName("a", "b"), keys=TableKeys())
