@@ -308,6 +308,7 @@ def _manifest(
         columns=job.columns,
         merge_key=job.plan.key,
         cursor=job.plan.cursor,
+        cursor_else=job.plan.cursors[1:],
         generation=state.generation,
         epoch=state.epoch,
         seq=state.next_seq,
@@ -341,7 +342,7 @@ def _destination(job: Extraction, attempt: Attempt, feed: _Feed) -> Destination:
 
 def _form(job: Extraction, attempt: Attempt) -> Form:
     keys = {"s3rs.format": "1", "s3rs.batch": attempt.batch, "s3rs.source": str(job.source_id)}
-    sought = (*((job.plan.cursor,) if job.plan.cursor is not None else ()), *job.plan.key)
+    sought = (*job.plan.cursors, *job.plan.key)
     return Form(keys, job.plan.spec.compression, sought)
 
 

@@ -177,7 +177,8 @@ class Sizes:
 class TableSpec:
     """What is asked for one table. None: decided from what the table is.
 
-    `target` is where its rows go: a table name, with its schema or without. `key` are the columns
+    `target` is where its rows go: a table name, with its schema or without. `cursor_else` are the
+    columns that count where the cursor is NULL, the first that is not. `key` are the columns
     that rows are merged by, `id` the column that breaks ties of the cursor, or is the cursor of
     `id_only`. `where` is a condition of MySQL's, `sql` the query of `custom_sql`, whose place in S3
     the table's name is; `copy_column` is named where each pass appends the whole table as a copy,
@@ -191,6 +192,7 @@ class TableSpec:
     target: str | None = None
     strategy: Strategy | None = None
     cursor: str | None = None
+    cursor_else: tuple[str, ...] = ()
     id: str | None = None
     format: CursorFormat = CursorFormat.COLUMN
     key: tuple[str, ...] | None = None
@@ -348,7 +350,10 @@ class TargetId:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`batch.json`: the immutable description of one batch; nothing about it is kept elsewhere."""
+    """`batch.json`: the immutable description of one batch; nothing about it is kept elsewhere.
+
+    `cursor_else` are the columns that count where the cursor is NULL, the first that is not.
+    """
 
     pipeline: str
     source: SourceId
@@ -370,6 +375,12 @@ class Manifest:
     session: str
     extracted_at: str
     window: Window | None = None
+    cursor_else: tuple[str, ...] = ()
+
+    @property
+    def cursors(self) -> tuple[str, ...]:
+        """The columns the first of which that is not NULL is a row's cursor."""
+        return () if self.cursor is None else (self.cursor, *self.cursor_else)
 
     @property
     def rows(self) -> int:

@@ -84,7 +84,7 @@ class Preview:
             "reason": read.reason,
             "warnings": list(read.warnings),
             "apply": read.mode,
-            "cursor": read.cursor,
+            "cursor": ", ".join(read.cursors) or None,
             "key": list(read.key),
             "position": write_position(self.position),
             "bound": self.bound.hi,

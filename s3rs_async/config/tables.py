@@ -76,7 +76,7 @@ class Settings(PolicySettings):
     every: Interval | None = None
     apply: Literal["append", "merge", "replace"] | None = None
     cdc_strategy: Strategy | None = None
-    cdc_timestamp_column: Text | None = None
+    cdc_timestamp_column: Columns | None = None
     cdc_id_column: Text | None = None
     timestamp_format: Literal["datetime", "unix", "unix_ms"] | None = None
     additional_where: Text | None = None
@@ -263,11 +263,13 @@ def _sizes(asked: TableSettings) -> Sizes:
 
 def _spec(table: TableName, asked: TableSettings) -> TableSpec:
     keys, common = asked.keys or KeySettings(), policies(Policies(), asked)
+    cursors = asked.cdc_timestamp_column or ()
     return TableSpec(
         table=table,
         target=asked.target_name,
         strategy=asked.cdc_strategy,
-        cursor=asked.cdc_timestamp_column,
+        cursor=cursors[0] if cursors else None,
+        cursor_else=cursors[1:],
         id=asked.cdc_id_column,
         format=_FORMATS[asked.timestamp_format or "datetime"],
         key=asked.primary_key,

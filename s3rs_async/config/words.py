@@ -84,7 +84,11 @@ def _mode(document: Document, loc: Loc, given: Plain, said: Translation) -> None
 
 
 def _cursor(document: Document, loc: Loc, given: Plain, ours: str, said: Translation) -> None:
-    column = given[0] if isinstance(given, list) and len(given) == 1 else given
+    if isinstance(given, list) and len(given) != 1:
+        hint = f"write {ours}: [first, second] if the first that is not NULL is meant"
+        said.faults.append(document.fault(loc, "several columns", hint, key=dotted(loc)))
+        return
+    column = given[0] if isinstance(given, list) else given
     _take(document, loc, (ours, column), ours, said)
 
 

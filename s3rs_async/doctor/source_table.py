@@ -84,7 +84,7 @@ async def _hidden(reader: Reader, plan: ReadPlan, sheet: Sheet, grant: str) -> N
 
 
 def _plan(plan: ReadPlan, sheet: Sheet) -> None:
-    by = f" by {plan.cursor}" if plan.cursor else ""
+    by = f" by {', else '.join(plan.cursors)}" if plan.cursors else ""
     key = f", key ({', '.join(plan.key)})" if plan.key else ""
     sheet.ok("plan", f"{plan.strategy}{by}{key}: {plan.reason}")
     for warning in plan.warnings:

@@ -139,12 +139,13 @@ def _home(plan: ReadPlan) -> TableName:
     return plan.source.name if origin is None else origin[0]
 
 
-def _marked(plan: ReadPlan) -> list[str]:
-    """The columns whose greatest values the bound needs: the cursor, the key."""
+def _marked(plan: ReadPlan) -> list[tuple[str, ...]]:
+    """The columns whose greatest values the bound needs: those of the cursor, the key."""
     newest, key = _checked(plan), _growing(plan)
     origin = plan.query.origin if plan.query is not None else None
-    names = [column.name for column in (newest, key) if column is not None]
-    return names if origin is None else [origin[1]] * len(names)
+    names = [plan.cursors] if newest is not None else []
+    names += [(key.name,)] if key is not None else []
+    return names if origin is None else [(origin[1],)] * len(names)
 
 
 def _marks_in(plan: ReadPlan, row: tuple[Cell, ...]) -> _Marks:
@@ -187,7 +188,7 @@ async def _of_lookout(terms: _Terms, lookout: Lookout, marks: _Marks, wait: floa
     if _growing(terms.plan) is None:
         sight = await lookout.sight(within=wait)
         return await terms.bound(None, sight.verdict, sight.now, None)
-    table, name = _home(terms.plan), _marked(terms.plan)[-1]
+    table, (name,) = _home(terms.plan), _marked(terms.plan)[-1]
     lookout.key_read(table, name, marks.key, marks.read)
     is_new = marks.key != lookout.vouched_key(table, name)
     sight = await lookout.sight(after=marks.read if is_new else None, within=wait)

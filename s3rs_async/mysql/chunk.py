@@ -24,9 +24,8 @@ from ..model import (
     TableSchema,
     TableSpec,
 )
-from . import condition, types, wishes
+from . import condition, sql, types, wishes
 from .query import Query
-from .sql import literal
 from .table import SourceColumn, SourceTable
 from .types import Literal, Rule
 
@@ -35,7 +34,8 @@ from .types import Literal, Rule
 class ReadPlan:
     """A choice made.
 
-    `key` are the columns that rows are known by at the target. `rules` are in the order of the
+    The first of `cursors` that is not NULL is a row's cursor, which `cursor_column` is the facts
+    of. `key` are the columns that rows are known by at the target. `rules` are in the order of the
     table's columns; `schema` has more where a rule gives two. `order` are the rules rows are sorted
     by: the cursor, then what breaks its ties; `id_only`'s one column; the unique key alone for a
     whole table; nothing without one. `growing` says that rows are known, and ties broken, by one
@@ -59,6 +59,7 @@ class ReadPlan:
     source: SourceTable
     growing: bool
     query: Query | None = None
+    cursor_column: SourceColumn | None = None
     errand: Errand | None = None
     settled: tuple[Rule, ...] = ()
 
@@ -76,9 +77,12 @@ class ReadPlan:
         return self.spec.format if self.cursor is not None else CursorFormat.COLUMN
 
     @property
-    def cursor_column(self) -> SourceColumn | None:
-        """The cursor's own facts."""
-        return None if self.cursor is None else self.source.column(self.cursor)
+    def cursors(self) -> tuple[str, ...]:
+        """The columns of which the first that is not NULL is the cursor."""
+        if self.cursor is None:
+            return ()
+        names = self.spec.cursor_else
+        return (self.cursor, *(self.source.column(name).name for name in names))
 
     @property
     def id_column(self) -> SourceColumn | None:
@@ -125,12 +129,13 @@ def choose(table: SourceTable, spec: TableSpec) -> ReadPlan:
         cursor=None if cursor is None else cursor.name,
         key=key,
         rules=rules,
-        order=tuple(by_name[name] for name in order),
+        order=_ordered(tuple(by_name[name] for name in order), table, spec, cursor),
         where=None if spec.where is None else condition.read(table, spec.where),
         reason=reason,
         warnings=(),
         source=table,
         growing=growing,
+        cursor_column=cursor,
     )
     return replace(plan, warnings=tuple(_warnings(plan)))
 
@@ -161,8 +166,9 @@ def on_errand(plan: ReadPlan, errand: Errand) -> ReadPlan:
     if isinstance(errand, KeyList) and errand.gone:
         columns = tuple(column for rule in order for column in rule.columns)
         schema = replace(plan.schema, columns=columns)
-        bare = replace(plan, schema=schema, rules=order, cursor=None, where=None)
-        return replace(bare, errand=errand, mode=Mode.DELETE, order=order)
+        bare = replace(plan, schema=schema, rules=order, where=None)
+        timeless = replace(bare, cursor=None, cursor_column=None)
+        return replace(timeless, errand=errand, mode=Mode.DELETE, order=order)
     settled = plan.order if plan.mode is Mode.APPEND else ()
     return replace(plan, errand=errand, mode=Mode.MERGE, order=order, settled=settled)
 
@@ -178,7 +184,7 @@ def _named(errand: Errand, order: tuple[Rule, ...]) -> Iterator[tuple[Rule, str]
 
 def _check_value(plan: ReadPlan, rule: Rule, value: str) -> None:
     try:
-        literal(rule.literal, value)
+        sql.literal(rule.literal, value)
     except DataError as error:
         raise ConfigError(
             "not a value that the key can have",
@@ -200,6 +206,17 @@ def _order(
     if chosen is Strategy.ID_ONLY:
         return (wishes.id_column(table, spec).name,)
     return table.keys[0] if table.keys else ()
+
+
+def _ordered(
+    order: tuple[Rule, ...], table: SourceTable, spec: TableSpec, cursor: SourceColumn | None
+) -> tuple[Rule, ...]:
+    """The order, which begins with the first that is set of several cursors."""
+    if cursor is None or not spec.cursor_else:
+        return order
+    names = (cursor.name, *(table.column(name).name for name in spec.cursor_else))
+    first = sql.first_of(names).replace("{", "{{").replace("}", "}}")
+    return (replace(order[0], order=first), *order[1:])
 
 
 def rules_of(
@@ -244,9 +261,11 @@ def _order_warnings(plan: ReadPlan) -> Iterator[str]:
     order = tuple(rule.name for rule in plan.order)
     if not order:
         yield "the table has no unique key: it is read in one stream that cannot be resumed"
+    elif plan.spec.cursor_else and plan.cursor is not None:
+        yield f"no index has the first of ({', '.join(plan.cursors)}): every chunk sorts the table"
     elif plan.source.index_for(order) is None:
         yield f"no index has the rows by ({', '.join(order)}): every chunk sorts the table"
-    for rule in plan.order:
+    for rule in plan.key_rules:
         if rule.order != "{}":
             yield f"key column {rule.name} is an enumeration: every chunk sorts the table"
 

@@ -32,6 +32,13 @@ class Described:
 
 def cursor_name(spec: TableSpec) -> str | None:
     """The cursor that is asked for: a time, or an id."""
+    if spec.cursor_else:
+        raise ConfigError(
+            f"{_STRATEGY} is read along one cursor",
+            table=str(spec.table),
+            setting=wishes.CURSOR,
+            hint="let the query make it: COALESCE(first, second) AS changed",
+        )
     if spec.cursor is not None and spec.id is not None:
         raise ConfigError(
             f"{_STRATEGY} is read along one cursor",
@@ -67,6 +74,7 @@ def choose(described: Described, spec: TableSpec) -> ReadPlan:
         source=table,
         growing=False,
         query=described.query,
+        cursor_column=cursor,
     )
     return replace(plan, warnings=tuple(_warnings(plan)))
 

@@ -161,22 +161,28 @@ def applied(family: str, ids: str, seconds: float) -> str:
     return f"SELECT {_APPLIED[family]}({literal(Literal.TEXT, ids)}, {float(seconds):g})"
 
 
+def first_of(columns: Sequence[str]) -> str:
+    """The first of the columns' values that is not NULL."""
+    named = [identifier(column) for column in columns]
+    return named[0] if len(named) == 1 else f"COALESCE({', '.join(named)})"
+
+
 NOW = "SELECT UTC_TIMESTAMP(6)"
 CLOCK = NOW + ", @@GLOBAL.time_zone, @@system_time_zone"
 
 
-def marks(name: TableName, columns: Sequence[str]) -> str:
-    """The server's clock, and the greatest value of each column."""
+def marks(name: TableName, columns: Sequence[Sequence[str]]) -> str:
+    """The server's clock, and the greatest value of each column, or of the first of several."""
     return NOW + _marks(name, columns)
 
 
-def _marks(name: TableName, columns: Sequence[str]) -> str:
-    return "".join(f", ({greatest(name, column)})" for column in columns)
+def _marks(name: TableName, columns: Sequence[Sequence[str]]) -> str:
+    return "".join(f", ({greatest(name, *each)})" for each in columns)
 
 
-def greatest(name: TableName, column: str) -> str:
-    """The greatest value of a column."""
-    return f"SELECT MAX({identifier(column)}) FROM {table(name)}"
+def greatest(name: TableName, *columns: str) -> str:
+    """The greatest value of a column, or of the first of several that is not NULL."""
+    return f"SELECT MAX({first_of(columns)}) FROM {table(name)}"
 
 
 # The server tells trx_started by its system's clock, whatever the session's zone.
@@ -217,7 +223,7 @@ def _conditions(wanted: Page) -> list[str]:
     found = []
     if wanted.nulls is not None:
         rule, inside = wanted.nulls
-        found.append(f"{identifier(rule.name)} IS {'' if inside else 'NOT '}NULL")
+        found.append(f"{_ordered(rule)} IS {'' if inside else 'NOT '}NULL")
     if wanted.after:
         found.append(_on_a_side(wanted.order, wanted.after, ">", ">"))
     elif wanted.start is not None:
@@ -291,7 +297,7 @@ def column_facts(name: TableName) -> str:
     return _column_facts(name, "")
 
 
-def column_facts_and_marks(name: TableName, columns: Sequence[str]) -> str:
+def column_facts_and_marks(name: TableName, columns: Sequence[Sequence[str]]) -> str:
     """The same, and at the end of every row what `marks` tells: one statement for both."""
     return _column_facts(name, ", UTC_TIMESTAMP(6)" + _marks(name, columns))
 

@@ -172,8 +172,11 @@ class Walk:
         for change, count in changed.items():
             self._changed[change] = self._changed.get(change, 0) + count
         order = self.plan.order if self._by_cursor else self.plan.key_rules
-        names = [rule.name for rule in self.plan.rules]
-        values = [last[names.index(rule.name)] for rule in order]
+        found = dict(zip((rule.name for rule in self.plan.rules), last, strict=True))
+        values = [found[rule.name] for rule in order]
+        if self._by_cursor:
+            cursors = (found[name] for name in self.plan.cursors)
+            values[0] = next((value for value in cursors if value is not None), None)
         self._after = tuple(known(value) for value in values)
 
     def end(self, limit: int) -> ChunkEnd:
@@ -302,6 +305,10 @@ def _legs(plan: ReadPlan, position: Position | None, bound: Bound | None) -> lis
         raise ValueError("an incremental walk needs a bound")
     if plan.query is not None:
         return ["query"] if _is_below(plan, position, bound.hi) else []
+    return _legs_of_news(plan, position, bound)
+
+
+def _legs_of_news(plan: ReadPlan, position: Position | None, bound: Bound) -> list[LegName]:
     if plan.cursor_column is None:
         return [] if bound.key_to is None else ["ids"]
     if bound.hi is None:

@@ -10,6 +10,8 @@ are merged by: between two rows that share a tick no chunk could end otherwise.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..errors import ConfigError
 from ..model import CursorFormat, Mode, Strategy, TableSpec
 from .table import SourceColumn, SourceTable
@@ -74,7 +76,9 @@ def stamp(table: SourceTable) -> SourceColumn | None:
 
 
 def cursor(table: SourceTable, spec: TableSpec, chosen: Strategy) -> SourceColumn:
-    """The column by which change is found."""
+    """The column by which change is found; of several, what is true of the first that is set."""
+    if spec.cursor_else:
+        return _several(table, spec, chosen)
     column = table.column(spec.cursor, CURSOR) if spec.cursor else stamp(table)
     if column is None:
         raise ConfigError(
@@ -102,6 +106,27 @@ def cursor(table: SourceTable, spec: TableSpec, chosen: Strategy) -> SourceColum
             else f"{CURSOR}: a TIMESTAMP, DATETIME or DATE column, or whole numbers with {FORMAT}",
         )
     return column
+
+
+def _several(table: SourceTable, spec: TableSpec, chosen: Strategy) -> SourceColumn:
+    """The first that is not NULL of several columns, all of which tell time in one way."""
+    names = (spec.cursor, *spec.cursor_else)
+    columns = [cursor(table, replace(spec, cursor=name, cursor_else=()), chosen) for name in names]
+    first = columns[0]
+    for column in columns[1:]:
+        told = (column.data_type, column.fraction) == (first.data_type, first.fraction)
+        if not (told or spec.format is not CursorFormat.COLUMN):
+            hint = f"{CURSOR}: columns that are all {first.column_type}"
+            what = f"another type than {first.name} has, and cursors are compared as texts"
+            raise unfit(table, column, CURSOR, what, hint)
+    if len({column.name for column in columns}) < len(columns):
+        raise unfit(table, first, CURSOR, "a column is named twice", f"{CURSOR}: each once")
+    return replace(
+        first,
+        nullable=all(column.nullable for column in columns),
+        own_stamp=first.own_stamp and all(column.born_stamped for column in columns[1:]),
+        born_stamped=all(column.born_stamped for column in columns),
+    )
 
 
 def is_whole(column: SourceColumn) -> bool:

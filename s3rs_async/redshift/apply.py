@@ -66,8 +66,7 @@ def _check(manifest: Manifest) -> None:
             hint="give the table a merge key, or load it by append or replace",
             **facts,
         )
-    wanted = (*manifest.merge_key, *([manifest.cursor] if manifest.cursor else []))
-    for name in wanted:
+    for name in (*manifest.merge_key, *manifest.cursors):
         if sql.fold(name) not in present:
             raise DataError(
                 "the batch lacks a column that its merge rests on",
@@ -96,19 +95,20 @@ def _delete(manifest: Manifest, target: TableName, stage: str) -> str | None:
 
 def _span(manifest: Manifest) -> str:
     """The rows of the target whose cursor lies in the batch's window."""
-    window, cursor = manifest.window, manifest.cursor
-    if window is None or cursor is None:
+    window = manifest.window
+    if window is None or manifest.cursor is None:
         raise DataError(
             "a window is replaced by its cursor, and the batch has none",
             where="redshift",
             table=str(manifest.target),
             batch=manifest.batch,
         )
-    below = f"{sql.quote(cursor)} <= {sql.literal(window.hi)}"
+    cursor = sql.first_of(manifest.cursors)
+    below = f"{cursor} <= {sql.literal(window.hi)}"
     if window.lo is None:
         return below
     sign = ">" if window.open_lo else ">="
-    return f"{sql.quote(cursor)} {sign} {sql.literal(window.lo)} AND {below}"
+    return f"{cursor} {sign} {sql.literal(window.lo)} AND {below}"
 
 
 def _deduplicates(manifest: Manifest) -> bool:
@@ -125,7 +125,7 @@ def _insert(manifest: Manifest, target: TableName, stage: str) -> str:
         return _insert_all(manifest, target, stage)
     columns = sql.names(column.name for column in manifest.columns)
     key = sql.names(manifest.merge_key)
-    order = f"{sql.quote(manifest.cursor)} DESC NULLS LAST" if manifest.cursor else key
+    order = f"{sql.first_of(manifest.cursors)} DESC NULLS LAST" if manifest.cursor else key
     rank = sql.quote(_unused("s3rs_rank", {sql.fold(c.name) for c in manifest.columns}))
     return (
         f"INSERT INTO {sql.qualified(target)} ({columns})"

@@ -82,6 +82,11 @@ def names(columns: Iterable[str]) -> str:
     return ", ".join(quote(column) for column in columns)
 
 
+def first_of(columns: Sequence[str]) -> str:
+    """The first of the columns' values that is not NULL."""
+    return quote(columns[0]) if len(columns) == 1 else f"COALESCE({names(columns)})"
+
+
 def check_names(columns: Sequence[Column]) -> None:
     """Refuse two columns that Redshift could not tell apart."""
     seen: dict[str, str] = {}

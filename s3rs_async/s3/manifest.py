@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from ..model import Part
 
 FORMAT = "s3rs-batch"
-SCHEMA = 2
+SCHEMA = 3
+_SINCE: dict[object, dict[str, object]] = {
+    1: {"window": None, "cursor_else": []},
+    2: {"cursor_else": []},
+}
+"""What an older release's description has not, and what it means there."""
 
 _SENDS = 6
 _PAUSE = 0.2
@@ -95,10 +100,9 @@ def _decode(body: bytes, sha256: str | None) -> Manifest:
     if sha256 not in (None, stated) or digest(raw) != stated:
         raise ValueError("its digest is not the one the state names")
     form, schema = raw.pop("format", None), raw.pop("schema", None)
-    if form != FORMAT or schema not in {SCHEMA - 1, SCHEMA}:
+    if form != FORMAT or schema not in {1, 2, SCHEMA}:
         raise ValueError(f"not {FORMAT} {SCHEMA}")
-    if schema == SCHEMA - 1:
-        raw["window"] = None
+    raw = {**_SINCE.get(schema, {}), **raw}
     return unpack(Manifest, raw)
 
 

@@ -71,6 +71,18 @@ async def test_a_statement_that_the_server_shows_cut_within_a_character_is_no_hi
     assert bound.proof is Proof.PROVEN
 
 
+async def test_the_newest_of_several_cursors_may_not_be_from_the_future_either(
+    source: Source, run: Run
+) -> None:
+    run("CREATE TABLE a (id INT PRIMARY KEY, u DATETIME NULL, c DATETIME NOT NULL)")
+    run("INSERT INTO a VALUES (1, NULL, NOW()), (2, NOW(), NOW() + INTERVAL 1 DAY)")
+    plan = await plan_of(source, cursor="u", cursor_else=("c",))
+    assert (await fix_bound(source, plan)).proof is Proof.NONE
+    run("INSERT INTO a VALUES (3, NULL, NOW() + INTERVAL 1 DAY)")
+    with pytest.raises(ConfigError, match="from the future"):
+        await fix_bound(source, plan)
+
+
 async def test_a_row_committed_late_is_not_lost(source: Source, run: Run, other: Run) -> None:
     run(STAMPED.format("TIMESTAMP"))
     plan = await plan_of(source)

@@ -267,6 +267,40 @@ def test_a_whole_table_that_is_merged_keeps_what_the_source_has_deleted(way: Way
     assert way.target("id, v") == [(1, 0), (2, 1), (3, 0), (4, 0), (5, 0)]
 
 
+def test_the_first_of_several_cursors_that_is_set_finds_each_change(way: Way) -> None:
+    stamp = "DATETIME(3) NULL DEFAULT {} ON UPDATE CURRENT_TIMESTAMP(3)".format
+    made = "DATETIME(3) NULL DEFAULT CURRENT_TIMESTAMP(3)"
+    tables = {"merged": Mode.MERGE, "appended": Mode.APPEND}
+    for table in tables:
+        way.run(
+            f"CREATE TABLE {table} (id INT PRIMARY KEY AUTO_INCREMENT, v INT, c {made},"
+            f" u {stamp('NULL')})",
+            f"INSERT INTO {table} (v, c) SELECT seq, {LONG_AGO.format('seq DIV 4')}"
+            " FROM seq_1_to_20",
+            f"UPDATE {table} SET v = -v, u = {LONG_AGO.format('100 + id DIV 3')} WHERE id < 9",
+            f"INSERT INTO {table} (v, c, u) VALUES (99, NULL, NULL)",
+        )
+    asked = {
+        table: {"cursor": "u", "cursor_else": ("c",), "mode": mode}
+        for table, mode in tables.items()
+    }
+    time.sleep(BEHIND)
+    read = [way.together(asked, limit=6) for _ in range(5)]
+    assert sum(each["appended"] for each in read) == 21
+    assert way.all_equal(tables) == dict.fromkeys(tables, 21)
+    assert way.together(asked)["appended"] == 0
+    for table in tables:
+        way.run(
+            f"UPDATE {table} SET v = 7 WHERE id IN (3, 15)", f"INSERT INTO {table} (v) VALUES (8)"
+        )
+    assert way.together(asked)["merged"] == 3
+    assert way.equal("merged") == 22
+    time.sleep(BEHIND)
+    assert way.together(asked)["appended"] == 3
+    assert way.target("count(*), count(DISTINCT id)", "appended") == [(24, 22)]
+    assert way.together(asked) == {"merged": 0, "appended": 0}
+
+
 def test_copies_of_a_table_are_appended_each_with_its_time(way: Way) -> None:
     way.run(
         "CREATE TABLE a (id INT PRIMARY KEY, v INT)",

@@ -21,6 +21,7 @@ from s3rs_async.model import (
     TableName,
     TableSpec,
 )
+from s3rs_async.mysql import sql
 from s3rs_async.mysql.chunk import ReadPlan, choose, on_errand
 from s3rs_async.mysql.sql import Page
 from s3rs_async.mysql.table import SourceColumn, SourceTable
@@ -242,6 +243,40 @@ def test_ids_are_read_above_the_position_up_to_the_greatest_that_is_there(mode: 
 def test_without_an_id_that_is_known_to_be_there_nothing_is_read() -> None:
     assert along_ids(None, None).leg is None
     assert next_page(along_ids(None, "9")).after == ()
+
+
+def several(*, nullable: bool, position: Position | None) -> Walk:
+    columns = (
+        SourceColumn("id", "int", "int", nullable=False, auto_increment=True),
+        SourceColumn("c", "datetime", "datetime", nullable=nullable),
+        SourceColumn("u{}", "datetime", "datetime", nullable=True),
+    )
+    indexes = (("PRIMARY", ("id",)), ("u", ("u{}",)))
+    table = SourceTable(TableName("s", "a"), columns, (("id",),), True, indexes, "InnoDB")
+    found = choose(table, TableSpec(table.name, cursor="U{}", cursor_else=("C",)))
+    assert (found.cursors, found.index) == (("u{}", "c"), None)
+    assert any("no index has the first of (u{}, c)" in told for told in found.warnings)
+    return Walk(found, position, Bound(HI, Proof.PROVEN, ""))
+
+
+def test_of_several_cursors_the_first_that_is_set_is_compared_and_kept() -> None:
+    under_way = several(nullable=False, position=Position(at(1), ("3",)))
+    text = sql.page(next_page(under_way))
+    first = "COALESCE(`u{}`, `c`)"
+    assert f"({first} > '{at(1)}') OR ({first} = '{at(1)}' AND `id` > 3)" in text
+    assert f"ORDER BY {first}, `id`" in text
+    under_way.took(1, ["4", at(2), at(3)], {})
+    under_way.took(1, ["5", at(4), None], {})
+    assert under_way.end(2).after == Position(at(4), ("5",))
+    under_way.took(1, ["6", at(2), at(5)], {})
+    assert under_way.passed
+
+
+def test_only_a_row_without_any_of_several_cursors_has_none() -> None:
+    under_way = several(nullable=True, position=None)
+    assert under_way.leg == "nulls"
+    assert "COALESCE(`u{}`, `c`) IS NULL" in sql.page(next_page(under_way))
+    assert several(nullable=False, position=None).leg == "window"
 
 
 def test_a_condition_goes_with_every_page() -> None:

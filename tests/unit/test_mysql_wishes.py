@@ -25,6 +25,7 @@ COLUMNS = (
     STAMP,
     column("day", "date"),
     column("seen", "datetime", nullable=True),
+    column("made", "datetime", full="datetime(3)", fraction=3),
     column("at_s", "bigint"),
     column("at_ms", "decimal", precision=20, scale=0),
     column("cents", "decimal", precision=20, scale=2),
@@ -226,6 +227,26 @@ REFUSALS: dict[str, tuple[dict[str, Any], str, str]] = {
         {"mode": Mode.APPEND, "facts": NO_KEY},
         "full_sync cannot append",
         "another cdc_strategy",
+    ),
+    "cursors of two types": (
+        {"cursor": "seen", "cursor_else": ("updated_at",)},
+        "another type than seen has.*column=updated_at.*setting=cdc_timestamp_column",
+        "columns that are all datetime",
+    ),
+    "cursors of two precisions": (
+        {"cursor": "seen", "cursor_else": ("made",)},
+        "another type than seen has.*column=made",
+        "columns that are all datetime",
+    ),
+    "a cursor that is named twice": (
+        {"cursor": "seen", "cursor_else": ("SEEN",)},
+        "a column is named twice",
+        "cdc_timestamp_column: each once",
+    ),
+    "a second cursor that is none": (
+        {"cursor": "seen", "cursor_else": ("code",)},
+        "not a type that a cursor can have.*column=code",
+        "cdc_timestamp_column: a TIMESTAMP",
     ),
     "copies of what is new": (
         {"mode": Mode.APPEND, "copy_column": "at"},

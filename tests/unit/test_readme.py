@@ -91,6 +91,7 @@ def test_the_example_of_a_pipeline_has_every_setting(tmp_path: Path) -> None:
         "shop.orders",
         "shop.events",
         "shop.prices",
+        "shop.visits",
         "shop.stock",
         "shop.bills",
     ]

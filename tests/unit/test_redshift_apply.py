@@ -123,6 +123,15 @@ def test_a_merge_deletes_by_the_whole_key_and_keeps_the_latest_version() -> None
     assert "DISTINCT" in work.expected
 
 
+def test_of_several_cursors_the_first_that_is_set_orders_versions_and_windows() -> None:
+    merged = application(replace(manifest(Mode.MERGE, cursor="changed"), cursor_else=("part",)))
+    window = application(replace(manifest(Mode.REPLACE_WINDOW), cursor_else=("part",)))
+    assert 'ORDER BY COALESCE("changed", "part") DESC NULLS LAST' in merged.insert
+    assert f"""WHERE COALESCE("changed", "part") >= '{WINDOW.lo}'""" in str(window.delete)
+    with pytest.raises(DataError, match="lacks a column"):
+        application(replace(manifest(Mode.MERGE), cursor_else=("gone",)))
+
+
 @pytest.mark.parametrize("key", [(), ("id",)])
 def test_a_replace_deletes_all_and_dedupes_only_by_a_key(key: Names) -> None:
     work = application(manifest(Mode.REPLACE, key=key))

@@ -140,20 +140,24 @@ async def test_a_changed_manifest_is_refused(shelf: Shelf) -> None:
 
 
 async def test_a_newer_release_s_manifest_is_not_guessed_at(shelf: Shelf) -> None:
-    raw = {"format": "s3rs-batch", "schema": 3}
+    raw = {"format": "s3rs-batch", "schema": 4}
     sha256 = digest(raw)
     shelf.objects["key"] = dumps(raw | {"sha256": sha256}).encode()
-    with pytest.raises(DataError, match="not s3rs-batch 2"):
+    with pytest.raises(DataError, match="not s3rs-batch 3"):
         await manifests.read(shelf, "key", sha256)
 
 
-async def test_a_manifest_of_the_release_before_is_read_as_one_without_a_window(
-    shelf: Shelf,
+@pytest.mark.parametrize(
+    ("schema", "missing"), [(1, ("window", "cursor_else")), (2, ("cursor_else",))]
+)
+async def test_a_manifest_of_an_older_release_is_read_as_one_without_what_came_since(
+    shelf: Shelf, schema: int, missing: tuple[str, ...]
 ) -> None:
     sealed = await manifests.seal(shelf, MANIFEST, LAYOUT)
     raw = json.loads(shelf.objects[sealed.key])
-    del raw["sha256"], raw["window"]
-    raw["schema"] = 1
+    for name in ("sha256", *missing):
+        del raw[name]
+    raw["schema"] = schema
     sha256 = digest(raw)
     shelf.objects["old"] = dumps(raw | {"sha256": sha256}).encode()
     assert await manifests.read(shelf, "old", sha256) == MANIFEST
@@ -163,6 +167,13 @@ async def test_a_window_is_sealed_and_read_as_it_was(shelf: Shelf) -> None:
     windowed = replace(MANIFEST, mode=Mode.REPLACE_WINDOW, window=Window("a", "b", open_lo=True))
     sealed = await manifests.seal(shelf, windowed, LAYOUT)
     assert await manifests.read(shelf, sealed.key, sealed.sha256) == windowed
+
+
+async def test_several_cursors_are_sealed_and_read_as_they_were(shelf: Shelf) -> None:
+    several = replace(MANIFEST, cursor="u", cursor_else=("c",))
+    sealed = await manifests.seal(shelf, several, LAYOUT)
+    found = await manifests.read(shelf, sealed.key, sealed.sha256)
+    assert found.cursors == ("u", "c")
 
 
 async def test_a_lost_manifest_stops_the_table(shelf: Shelf) -> None:
