@@ -93,9 +93,12 @@ def test_where_rows_are_appended_none_comes_twice(cli: Cli, how: dict[str, str])
     assert "3 rows read, 3 loaded, target holds 12" in last.out
 
 
-@pytest.mark.parametrize("span", ["5", "..", "a..b", "1..x"])
-def test_a_range_that_is_none_is_refused(damaged: Cli, span: str) -> None:
-    backfill(damaged, span).fails(2, "range")
+@pytest.mark.parametrize(
+    ("span", "reason"),
+    [("5", "not a range"), ("..", "not a range"), ("a..b", "not a value"), ("1..x", "value=x")],
+)
+def test_a_range_that_is_none_is_refused(damaged: Cli, span: str, reason: str) -> None:
+    backfill(damaged, span).fails(2, reason)
     assert new_ones(damaged) == []
 
 
