@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,6 +41,14 @@ def test_a_pass_that_is_killed_leaves_nothing_of_its_copy(
     cli.mysql("DELETE FROM notes WHERE id = 8")
     cli.run("sync", "-p", "shop", "--steal", config=config).does()
     assert counts(cli) == [9, 7]
+
+
+def test_a_copy_is_one_batch_however_small_batches_are_asked_for(cli: Cli) -> None:
+    make_notes(cli, rows=60_000)  # more than a first chunk has
+    config = cli.pipeline({"notes": {**COPIES, "batch_size": "1KiB"}})
+    told = cli.run("sync", "-p", "shop", "-o", "json", config=config).does().out
+    (result,) = json.loads(told)["table_results"].values()
+    assert (result["rows_loaded"], result["batches"]) == (60_000, 1)
 
 
 def test_the_column_of_a_copy_is_shown_made_and_checked(cli: Cli, config: Path) -> None:

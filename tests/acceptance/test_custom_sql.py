@@ -16,12 +16,14 @@ from s3rs_async.model import Mode, Position, Proof, TableName, TableSpec
 from s3rs_async.mysql import custom
 from s3rs_async.mysql.bound import fix_bound
 from s3rs_async.mysql.chunk import ReadPlan
-from s3rs_async.mysql.connection import Source
+from s3rs_async.mysql.connection import Source, open_source
 from s3rs_async.mysql.describe import describe
+from s3rs_async.mysql.feed import Feed
 from s3rs_async.mysql.reader import read_pass
 from tests.acceptance import kinds
 from tests.acceptance.cli import Cli, cli
 from tests.acceptance.source import Run, application, configured, plan_of
+from tests.acceptance.test_mysql_lookout import kept
 
 if TYPE_CHECKING:
     from s3rs_async.sandbox import Box
@@ -222,6 +224,26 @@ async def test_a_stamp_of_the_only_table_is_proven_and_of_one_of_several_is_not(
         for text in (plain, joined)
     ]
     assert proofs == [Proof.PROVEN, Proof.NONE]
+
+
+async def test_a_running_watch_vouches_for_the_ids_of_a_query(
+    box: Box, database: str, run: Run
+) -> None:
+    run("CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT)")
+    run("INSERT INTO a VALUES (1), (2)")
+    text = f"SELECT id AS n FROM {database}.a WHERE {{incremental_where}}"
+    spec = TableSpec(TableName(database, "q"), sql=text, id="n", mode=Mode.APPEND)
+    async with open_source(database, configured(box.mysql)) as source, kept(source) as lookout:
+        feed = Feed(source, lookout)
+        plan = custom.choose((await feed.described(spec))[0], spec)
+        first = await feed.bound(plan)
+        run("INSERT INTO a VALUES (7)")
+        second = await feed.bound(plan)
+        assert await feed.renewed(plan) is None
+    assert [(each.hi, each.proof) for each in (first, second)] == [
+        ("3", Proof.PROVEN),
+        ("8", Proof.PROVEN),
+    ]
 
 
 async def test_a_row_committed_late_is_not_lost(source: Source, run: Run, box: Box) -> None:
