@@ -124,7 +124,7 @@ def _several(table: SourceTable, spec: TableSpec, chosen: Strategy) -> SourceCol
     return replace(
         first,
         nullable=all(column.nullable for column in columns),
-        own_stamp=first.own_stamp and all(column.born_stamped for column in columns[1:]),
+        own_stamp=first.own_stamp and all(column.born_stamped for column in columns),
         born_stamped=all(column.born_stamped for column in columns),
     )
 

@@ -12,12 +12,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+import pyarrow as pa
 import pytest
 import uvloop
 
 from s3rs_async.config import TargetConfig, TunnelConfig
 from s3rs_async.errors import ConfigError, DataError, Error, UnavailableError
 from s3rs_async.model import (
+    Column,
     Mode,
     TableKeys,
 )
@@ -28,6 +30,7 @@ from s3rs_async.redshift.enter import Order, StopError
 from s3rs_async.redshift.loader import load
 from s3rs_async.tunnel import Address, Bastions, open_bastions
 from tests.acceptance.batches import (
+    ARROW,
     COLUMNS,
     TERMS,
     Line,
@@ -115,6 +118,34 @@ def test_a_merge_keeps_the_latest_version_of_each_key(run: Run, line: Line) -> N
     run(body())
     assert line.notes() == [(1, "new"), (2, "B"), (3, "c")]
     assert [(copied, deleted) for _, _, copied, deleted in line.ledger()] == [(4, 0), (2, 1)]
+
+
+def test_of_several_cursors_the_first_that_is_set_tells_the_latest_version(
+    run: Run, line: Line
+) -> None:
+    line.columns = (
+        *COLUMNS,
+        Column("made", "datetime", "timestamp[us]", nullable=True, redshift="TIMESTAMP"),
+    )
+    names = ("id", "Note", "changed", "made")
+    versions = [(1, "old", at(5), at(1)), (1, "new", None, at(9)), (2, "b", None, None)]
+    rows = pa.Table.from_pylist(
+        [dict(zip(names, version, strict=True)) for version in versions],
+        schema=ARROW.append(pa.field("made", pa.timestamp("us"))),
+    )
+
+    async def body() -> None:
+        order = line.batch(rows)
+        manifest = replace(order.manifest, cursor_else=("made",))
+        head = await loaded(line, replace(order, manifest=manifest))
+        assert head.rows_total == 2
+
+    run(body())
+    assert line.notes() == [(1, "new"), (2, "b")]
+
+
+def at(minute: int) -> dt.datetime:
+    return dt.datetime(2026, 1, 1, 0, minute)
 
 
 def test_a_replace_leaves_only_its_own_rows_and_may_have_none(run: Run, line: Line) -> None:

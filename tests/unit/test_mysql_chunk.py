@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -139,6 +140,26 @@ def test_hybrid_without_a_key_or_a_cursor_is_refused_with_a_hint() -> None:
         plan_for(table(ID, NOTE), cursor="nope")
     with pytest.raises(ConfigError, match="not unique"):
         plan_for(table(ID, NOTE, STAMP), key=("note",))
+
+
+def test_several_cursors_are_the_servers_own_if_it_sets_them_on_every_insert_and_update() -> None:
+    made = SourceColumn("made", "timestamp", "timestamp", nullable=False, born_stamped=True)
+    own = {
+        plan_for(
+            table(ID, stamp, replace(made, born_stamped=born)),
+            cursor="updated_at",
+            cursor_else=("made",),
+        ).cursor_column.own_stamp  # type: ignore[union-attr]
+        for stamp, born in (
+            (replace(STAMP, own_stamp=False), True),
+            (replace(STAMP, born_stamped=False), True),
+            (STAMP, False),
+        )
+    }
+    assert own == {False}
+    sure = plan_for(table(ID, STAMP, made), cursor="updated_at", cursor_else=("made",))
+    assert sure.cursor_column is not None
+    assert sure.cursor_column.own_stamp
 
 
 def test_a_stamp_that_an_index_begins_with_is_preferred() -> None:
