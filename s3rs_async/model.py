@@ -178,14 +178,14 @@ class TableSpec:
     """What is asked for one table. None: decided from what the table is.
 
     `target` is where its rows go: a table name, with its schema or without. `cursor_else` are the
-    columns that count where the cursor is NULL, the first that is not. `key` are the columns
-    that rows are merged by, `id` the column that breaks ties of the cursor, or is the cursor of
+    columns that count where the cursor is NULL, the first that is not. `key` are the columns that
+    rows are merged by, `id` the column that breaks ties of the cursor, or is the cursor of
     `id_only`. `where` is a condition of MySQL's, `sql` the query of `custom_sql`, whose place in S3
     the table's name is; `copy_column` is named where each pass appends the whole table as a copy,
     for the source's time at which it was taken; `lookback` are seconds that are read again below
-    the position, `cursor_time_zone` overrides the source's; at most `connections` read the
-    table at once. `compression` is that of its files, zstd or snappy. `policies` are those of all
-    its columns, `columns` those of some, by name.
+    the position, `cursor_time_zone` overrides the source's; at most `connections` read the table at
+    once. `compression` is that of its files, zstd or snappy. `policies` are those of all its
+    columns, `columns` those of some, by name.
     """
 
     table: TableName
