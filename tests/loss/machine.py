@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 _ALONE, _STALLING, _HOLDING = 2, 3, 4
 _WEIGHTS = {
-    "insert": 6,
-    "update": 6,
+    "insert": 12,
+    "update": 8,
     "delete": 1,
     "begin": 4,
-    "commit": 2,
+    "commit": 3,
     "roll_back": 1,
     "stall": 1,
     "release": 1,
@@ -66,7 +66,7 @@ _STEPS = st.builds(
     act=st.sampled_from([act for act, weight in _WEIGHTS.items() for _ in range(weight)]),
     one=st.integers(0, 2),
     table=st.sampled_from(("ids", "ids", "micros", "millis", "millis", "seconds")),
-    how=st.sampled_from((How.NOW, How.NOW, How.NULL, How.OLD)),
+    how=st.sampled_from((How.NOW, How.NOW, How.NULL, How.NULL, How.OLD)),
     tick=st.integers(0, 1),
     rows=st.integers(1, 3),
     pick=st.integers(0, 999),

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     Record = Callable[[str, object], None]
 
 SHORT_SEED = 7
-SHORT, SHORT_STEPS = 2, 20
-LONG, LONG_STEPS = int(os.environ.get("TEST_LOSS_EXAMPLES") or 20), 40
+SHORT, SHORT_STEPS = 2, 40
+LONG, LONG_STEPS = int(os.environ.get("TEST_LOSS_EXAMPLES") or 12), 80
 
 Examples = Callable[[int, int, int], None]
 
