@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from . import commit
 from .model import Bound, Position, TableName, TableSpec, TargetId
+from .mysql.care import Explained
 from .mysql.chunk import ReadPlan
 from .mysql.custom import Described
 from .mysql.table import SourceTable
@@ -48,6 +49,11 @@ class Feed(Protocol):
 
     async def renewed(self, plan: ReadPlan) -> Bound | None:
         """The same for one more pass by an old plan; None where a new one must be made."""
+
+    async def explained(
+        self, plan: ReadPlan, position: Position | None, bound: Bound
+    ) -> tuple[Explained, ...]:
+        """What the source says of every statement that a pass from this position would send."""
 
     def rows(
         self, plan: ReadPlan, position: Position | None, bound: Bound, *, limit: int | None

@@ -185,7 +185,8 @@ class TableSpec:
     for the source's time at which it was taken; `lookback` are seconds that are read again below
     the position, `cursor_time_zone` overrides the source's; at most `connections` read the table at
     once. `compression` is that of its files, zstd or snappy. `policies` are those of all its
-    columns, `columns` those of some, by name.
+    columns, `columns` those of some, by name. `may_scan` allows what the source would have to scan
+    or sort its table for.
     """
 
     table: TableName
@@ -208,6 +209,7 @@ class TableSpec:
     sizes: Sizes = Sizes()
     policies: Policies = Policies()
     columns: tuple[tuple[str, Policies], ...] = ()
+    may_scan: bool = False
 
     def lands_in(self, schema: str | None) -> TableName:
         """The one rule of where rows go; `schema` is where the target sends all, None: nowhere."""

@@ -6,14 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from .commit import State
 from .errors import ConfigError
 from .line import Line
-from .model import Bound, Column, Errand, Position, SourceId, TableSpec, TargetId
-from .mysql import custom
+from .model import Bound, Column, Errand, Proof, SourceId, TableSpec, TargetId
+from .mysql import care, custom
 from .mysql.chunk import ReadPlan, choose, on_errand
+from .mysql.fidelity import Fidelity, fidelity
 from .redshift import sql
 from .redshift.types import with_types
 from .s3.position import write_position
+
+_PROVEN = "nothing that was under way when it was fixed can still add a row below it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,45 +68,109 @@ def _of_pipeline(line: Line) -> Iterator[None]:
         raise
 
 
+def is_first(plan: Plan, state: State) -> bool:
+    """Whether a pass from this state would be the table's first by this way of reading."""
+    if plan.read.whole:
+        return state.next_seq == 1
+    return state.position is None
+
+
+async def check_care(line: Line, plan: Plan, bound: Bound) -> list[str]:
+    """What is told of reading a table for the first time; ConfigError where it is refused."""
+    explained = await line.feed.explained(plan.read, None, bound)
+    findings = care.judge(plan.read, explained)
+    refused = care.refusal(plan.read, findings)
+    if refused is not None:
+        refused.context.setdefault("pipeline", line.pipeline)
+        raise refused
+    return list(care.warnings(plan.read, findings))
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a pass would do: plan, bound, where it would begin, and how much waits to be loaded."""
+    """What a pass would do: plan, bound, where it would begin, and how much waits to be loaded.
+
+    `refused` is why there would be none.
+    """
 
     plan: Plan
     bound: Bound
-    position: Position | None
-    pending: int
+    state: State
     ddl: str
+    explained: tuple[care.Explained, ...]
+    refused: ConfigError | None
 
     def as_json(self) -> dict[str, object]:
         """The same for people and programs."""
-        read = self.plan.read
+        read, pending = self.plan.read, self.state.pending
+        findings = care.judge(read, self.explained)
+        warnings = [] if self.refused else list(care.warnings(read, findings))
         return {
             "table": str(self.plan.source.table),
             "target": str(self.plan.target),
             "strategy": read.strategy,
             "reason": read.reason,
-            "warnings": list(read.warnings),
+            "warnings": [*read.warnings, *warnings],
             "apply": read.mode,
             "cursor": ", ".join(read.cursors) or None,
             "key": list(read.key),
-            "position": write_position(self.position),
+            "position": write_position(self.state.position),
             "bound": self.bound.hi,
             "proof": self.bound.proof,
-            "bound_reason": self.bound.reason or None,
-            "pending_batches": self.pending,
+            "bound_reason": self.bound.reason or self._why(),
+            "pending_batches": len(pending),
+            "pending_rows": sum(batch.rows for batch in pending),
+            "index_care": self._verdict(findings),
+            "queries": [_query(each) for each in self.explained],
+            "columns": list(self._columns()),
             "ddl": self.ddl,
         }
+
+    def _why(self) -> str | None:
+        return _PROVEN if self.bound.proof is Proof.PROVEN else None
+
+    def _verdict(self, findings: tuple[care.Finding, ...]) -> str:
+        if self.refused is not None:
+            return f"refused: {self.refused}. Mend: {self.refused.hint}"
+        if findings:
+            return "allowed" if self.plan.read.spec.may_scan else "told in the warnings"
+        return "nothing is sorted, and nothing scanned that is not to be"
+
+    def _columns(self) -> Iterator[dict[str, object]]:
+        read = self.plan.read
+        told = {
+            rule.name: fidelity(read.source.column(rule.name), rule).told for rule in read.rules
+        }
+        for column in self.plan.columns:
+            yield {
+                "column": column.name,
+                "source_type": column.source_type,
+                "parquet": column.arrow,
+                "redshift": column.redshift,
+                **told.get(column.name, Fidelity.BESIDE),
+            }
+
+
+def _query(each: care.Explained) -> dict[str, object]:
+    return {"query": each.statement.name, "explain": str(each), "sql": each.statement.text}
 
 
 async def preview_table(line: Line, spec: TableSpec) -> Preview:
     """Everything that decides a pass, read and told."""
     plan = await plan_table(line, spec)
-    base = await line.register(spec).read()
+    register = line.register(spec)
+    base = await register.read()
+    state = base.state if base is not None else register.birth
+    bound = await line.feed.bound(plan.read)
+    explained = await line.feed.explained(plan.read, state.position, bound)
+    refused = None
+    if is_first(plan, state):
+        refused = care.refusal(plan.read, care.judge(plan.read, explained))
     return Preview(
         plan=plan,
-        bound=await line.feed.bound(plan.read),
-        position=base.state.position if base is not None else None,
-        pending=len(base.state.pending) if base is not None else 0,
+        bound=bound,
+        state=state,
         ddl=sql.create_table(plan.target.table, plan.columns, spec.keys),
+        explained=explained,
+        refused=refused,
     )

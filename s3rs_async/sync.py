@@ -29,7 +29,7 @@ from .flow import together, unless
 from .line import Line
 from .load import Loading
 from .model import Bound, Errand, Mode, TableSpec, TargetId
-from .planning import Plan, errand_plan, plan_table
+from .planning import Plan, check_care, errand_plan, is_first, plan_table
 from .redshift import ledger, sql
 from .report import Meter
 from .s3.ownership import Rivals, Suspicion, freed
@@ -191,8 +191,11 @@ class _Table:
             await self._take(step, base)
             base = await self._read()
 
-    async def _bounded(self) -> tuple[Plan, Bound]:
-        """How to read and how far: by the plan of the pass before, as long as it still fits."""
+    async def _bounded(self, state: State) -> tuple[Plan, Bound]:
+        """How to read and how far: by the plan of the pass before, as long as it still fits.
+
+        Before a table's first pass its source is asked whether it can bear being read like this.
+        """
         feed, errand = self.line.feed, self.request.errand
         async with at("X2"):
             if errand is not None:
@@ -202,8 +205,12 @@ class _Table:
                 renewed = await feed.renewed(self.plan.read)
                 if renewed is not None:
                     return self.plan, renewed
-            self.plan = await plan_table(self.line, self.spec)
-            return self.plan, await feed.bound(self.plan.read)
+            plan = await plan_table(self.line, self.spec)
+            bound = await feed.bound(plan.read)
+            if is_first(plan, state):
+                self.meter.notes += await check_care(self.line, plan, bound)
+            self.plan = plan
+            return plan, bound
 
     async def _extract(self, base: Versioned | None) -> bool:
         """Extract once; anew where another process was first, if we may wait for it or rob it."""
@@ -227,7 +234,7 @@ class _Table:
         if self.spec.copy_column is not None and self.request.limit is not None:
             raise _part_of_copy(self.spec)
         with self.meter.timed("plan"):
-            planned = await unless(self.line.stop, self._bounded())
+            planned = await unless(self.line.stop, self._bounded(state))
         if planned is None:
             return False
         plan, bound = planned

@@ -89,6 +89,7 @@ class Settings(PolicySettings):
     batch_size: BatchSize | None = None
     batch_time: BatchTime | None = None
     file_size: FileSize | None = None
+    scans: Literal["refuse", "allow"] | None = None
 
 
 class KeySettings(Strict):
@@ -287,4 +288,5 @@ def _spec(table: TableName, asked: TableSettings) -> TableSpec:
         columns=tuple(
             (name, of_column(common, own)) for name, own in (asked.columns or {}).items()
         ),
+        may_scan=asked.scans == "allow",
     )

@@ -115,13 +115,13 @@ class _Marks:
 
 
 async def _marks(session: Session, plan: ReadPlan) -> _Marks:
-    (row,) = await session.query(sql.marks(_home(plan), _marked(plan)))
+    (row,) = await session.query(sql.marks(home(plan), marked(plan)))
     return _marks_in(plan, row)
 
 
 async def _marks_of_same(session: Session, plan: ReadPlan) -> _Marks | None:
     """The same, by one statement with the columns; None if they are no longer the plan's."""
-    wanted = _marked(plan)
+    wanted = marked(plan)
     try:
         rows = await session.query(sql.column_facts_and_marks(plan.source.name, wanted))
     except (ConfigError, DataError) as error:
@@ -133,13 +133,13 @@ async def _marks_of_same(session: Session, plan: ReadPlan) -> _Marks | None:
     return _marks_in(plan, rows[0][-1 - len(wanted) :])
 
 
-def _home(plan: ReadPlan) -> TableName:
+def home(plan: ReadPlan) -> TableName:
     """The table that has the columns whose greatest values are asked for."""
     origin = plan.query.origin if plan.query is not None else None
     return plan.source.name if origin is None else origin[0]
 
 
-def _marked(plan: ReadPlan) -> list[tuple[str, ...]]:
+def marked(plan: ReadPlan) -> list[tuple[str, ...]]:
     """The columns whose greatest values the bound needs: those of the cursor, the key."""
     newest, key = _checked(plan), _growing(plan)
     origin = plan.query.origin if plan.query is not None else None
@@ -188,7 +188,7 @@ async def _of_lookout(terms: _Terms, lookout: Lookout, marks: _Marks, wait: floa
     if _growing(terms.plan) is None:
         sight = await lookout.sight(within=wait)
         return await terms.bound(None, sight.verdict, sight.now, None)
-    table, (name,) = _home(terms.plan), _marked(terms.plan)[-1]
+    table, (name,) = home(terms.plan), marked(terms.plan)[-1]
     lookout.key_read(table, name, marks.key, marks.read)
     is_new = marks.key != lookout.vouched_key(table, name)
     sight = await lookout.sight(after=marks.read if is_new else None, within=wait)

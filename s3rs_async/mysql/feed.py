@@ -15,10 +15,12 @@ import structlog
 from ..model import Bound, Position, TableName, TableSpec
 from .ahead import Room
 from .bound import fix_bound, renew
+from .care import Explained
 from .chunk import ReadPlan
 from .connection import Source
 from .custom import Described
 from .describe import describe
+from .explain import explain
 from .lookout import Lookout
 from .reader import read_pass
 from .replica import catch_up
@@ -91,6 +93,13 @@ class Feed:
         """After the bound: what it vouches for is there to be read."""
         if self.primary is not None:
             await catch_up(self.primary, self.source, _REPLICA_SECONDS)
+
+    async def explained(
+        self, plan: ReadPlan, position: Position | None, bound: Bound
+    ) -> tuple[Explained, ...]:
+        """What the source says of every statement that a pass from this position would send."""
+        async with self.source.session(purpose="plan") as session:
+            return await explain(session, plan, position, bound)
 
     def rows(
         self, plan: ReadPlan, position: Position | None, bound: Bound, *, limit: int | None

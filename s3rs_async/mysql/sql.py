@@ -167,6 +167,16 @@ def first_of(columns: Sequence[str]) -> str:
     return named[0] if len(named) == 1 else f"COALESCE({', '.join(named)})"
 
 
+def explain(statement: str) -> str:
+    """The statement that has another one explained, in the form that every server has."""
+    return f"EXPLAIN FORMAT=TRADITIONAL {statement}"
+
+
+def add_index(name: TableName, columns: Sequence[str]) -> str:
+    """The statement by which an owner gives a table an index; nothing of ours sends it."""
+    return f"ALTER TABLE {table(name)} ADD INDEX ({', '.join(map(identifier, columns))})"
+
+
 NOW = "SELECT UTC_TIMESTAMP(6)"
 CLOCK = NOW + ", @@GLOBAL.time_zone, @@system_time_zone"
 

@@ -60,12 +60,21 @@ class SourceTable:
 
     def index_for(self, order: tuple[str, ...]) -> str | None:
         """An index that has the rows in that order; InnoDB adds the primary key to each."""
-        behind = self.keys[0] if self.primary and self.engine == "InnoDB" else ()
         for name, columns in self.indexes:
-            whole = (*columns, *(part for part in behind if part not in columns))
-            if order and whole[: len(order)] == order:
+            if order and self._whole(columns)[: len(order)] == order:
                 return name
         return None
+
+    def wanted_index(self, order: tuple[str, ...]) -> tuple[str, ...]:
+        """The fewest columns of an index that has the rows in that order."""
+        for length in range(1, len(order)):
+            if self._whole(order[:length])[: len(order)] == order:
+                return order[:length]
+        return order
+
+    def _whole(self, columns: tuple[str | None, ...]) -> tuple[str | None, ...]:
+        behind = self.keys[0] if self.primary and self.engine == "InnoDB" else ()
+        return (*columns, *(part for part in behind if part not in columns))
 
     def column(self, name: str, setting: str | None = None) -> SourceColumn:
         """The column of that name, in whatever case it is given; ConfigError for none.

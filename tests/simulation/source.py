@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from s3rs_async.errors import UnavailableError
 from s3rs_async.model import Bound, Position, Proof, TableName
+from s3rs_async.mysql.care import Explained
 from s3rs_async.mysql.chunk import ReadPlan
 from s3rs_async.mysql.decode import schema
 from s3rs_async.mysql.sql import Page
@@ -210,6 +211,11 @@ class Feed:
 
     async def renewed(self, _: ReadPlan) -> Bound | None:
         return await self.world.ask("renewed", self.source.bound, _READ)
+
+    async def explained(
+        self, _: ReadPlan, __: Position | None, ___: Bound
+    ) -> tuple[Explained, ...]:
+        return await self.world.ask("explained", tuple, _READ)
 
     async def rows(
         self, plan: ReadPlan, position: Position | None, bound: Bound, *, limit: int | None
