@@ -12,12 +12,13 @@ from .line import Line
 from .model import Bound, Column, Errand, Proof, SourceId, TableSpec, TargetId
 from .mysql import care, custom
 from .mysql.chunk import ReadPlan, choose, on_errand
-from .mysql.fidelity import Fidelity, fidelity
+from .mysql.fidelity import Faith, Fidelity, fidelity
 from .redshift import sql
 from .redshift.types import with_types
 from .s3.position import write_position
 
 _PROVEN = "nothing that was under way when it was fixed can still add a row below it"
+_ADDED = Fidelity("", Faith.EXACT, ("made here: whether the value beside it was cut",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ class Preview:
             "bound_reason": self.bound.reason or self._why(),
             "pending_batches": len(pending),
             "pending_rows": sum(batch.rows for batch in pending),
+            "refused": self.refused is not None,
             "index_care": self._verdict(findings),
             "queries": [_query(each) for each in self.explained],
             "columns": list(self._columns()),
@@ -138,16 +140,16 @@ class Preview:
 
     def _columns(self) -> Iterator[dict[str, object]]:
         read = self.plan.read
-        told = {
-            rule.name: fidelity(read.source.column(rule.name), rule).told for rule in read.rules
-        }
+        own = {rule.name: fidelity(read.source.column(rule.name), rule) for rule in read.rules}
         for column in self.plan.columns:
+            found = own.get(column.name, _ADDED)
             yield {
                 "column": column.name,
                 "source_type": column.source_type,
                 "parquet": column.arrow,
                 "redshift": column.redshift,
-                **told.get(column.name, Fidelity.BESIDE),
+                "fidelity": found.faith,
+                "notes": list(found.notes),
             }
 
 

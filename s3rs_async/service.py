@@ -19,7 +19,7 @@ import structlog
 from . import clock
 from .commit import Claim
 from .config import Connections, Pipeline, check_pipeline, one_of
-from .errors import ConfigError, Error, ExitCode
+from .errors import ConfigError, DataError, Error, ExitCode
 from .flow import together
 from .line import Line
 from .model import Errand, TableName, TableSpec
@@ -204,12 +204,20 @@ async def sync(connections: Connections, ask: Ask, watch: Watch | None = None) -
     return End(report, stop.exit_code or report.exit_code)
 
 
-async def preview(connections: Connections, ask: Ask) -> list[Preview]:
-    """What a sync of the asked tables would do; nothing is written anywhere."""
+async def preview(connections: Connections, ask: Ask) -> tuple[list[Preview], list[Error]]:
+    """What a sync of the asked tables would do, and why some cannot be; writes nothing anywhere."""
     job = resolve(connections, ask)
+    check_targets(connections, [job])
+    found: list[Preview] = []
+    refused: list[Error] = []
     async with open_ends(connections, [job]) as ends:
         line = ends.line(job, share(ask.memory, ask.parallel), Stop())
-        return [await preview_table(line, spec) for spec in job.specs]
+        for spec in job.specs:
+            try:
+                found.append(await preview_table(line, spec))
+            except (ConfigError, DataError) as error:
+                refused.append(error)
+    return found, refused
 
 
 def _request(ask: Ask, spec: TableSpec) -> Request:

@@ -19,6 +19,7 @@ from .check import config, doctor
 from .counts import counts
 from .daemon import daemon
 from .output import complain, tell
+from .plan import plan
 from .private import demo, sandbox
 from .s3clean import s3clean
 from .status import status
@@ -53,17 +54,8 @@ def cli() -> None:
 
 
 for command in (
-    sync,
-    backfill,
-    daemon,
-    status,
-    watermark,
-    counts,
-    s3clean,
-    config,
-    doctor,
-    sandbox,
-    demo,
+    *(sync, backfill, plan, daemon, status, watermark, counts, s3clean),
+    *(config, doctor, sandbox, demo),
 ):
     cli.add_command(command)
 

@@ -11,9 +11,9 @@ import click
 from ..errors import ConfigError, Error, ExitCode
 from . import options
 from .output import say, tell, write_json
+from .plan import previewed
 
 if TYPE_CHECKING:
-    from ..planning import Preview
     from ..report import RunReport, TableReport
     from ..service import End, Watch
 
@@ -95,8 +95,7 @@ def sync(  # noqa: D103 - its help is below, for the terminal
     )
     json_output = "-" if output == "json" else json_output
     if dry_run:
-        _tell_previews(options.run_async(service.preview(connections, ask)), json_output)
-        return ExitCode.OK
+        return previewed(connections, ask, json_output, key="dry_run")
     end = options.run_async(service.sync(connections, ask, progress(quiet=quiet)))
     return ended(end, json_output)
 
@@ -196,12 +195,3 @@ def _line(table: TableReport) -> str:
         f" {meter.rows_loaded:,} loaded{held} ({meter.batches} batches, {meter.files} files,"
         f" {meter.bytes_stored / 1e6:,.1f} MB) in {table.seconds:.1f} s{notes}"
     )
-
-
-def _tell_previews(previews: list[Preview], json_output: str | None) -> None:
-    documents = [preview.as_json() for preview in previews]
-    if json_output is not None:
-        write_json({"dry_run": documents}, json_output)
-    if json_output != "-":
-        for document in documents:
-            say("\n".join(f"{key}: {value}" for key, value in document.items()))

@@ -215,7 +215,7 @@ class Feed:
     async def explained(
         self, _: ReadPlan, __: Position | None, ___: Bound
     ) -> tuple[Explained, ...]:
-        return await self.world.ask("explained", tuple, _READ)
+        return ()
 
     async def rows(
         self, plan: ReadPlan, position: Position | None, bound: Bound, *, limit: int | None
