@@ -119,7 +119,7 @@ class Walk:
             plan.rules,
             order=plan.order if self._by_cursor else plan.key_rules,
             after=self._after,
-            index=None if self.leg == "nulls" else plan.index,
+            index=plan.index,
             limit=left,
             where=plan.where,
         )

@@ -64,7 +64,7 @@ def test_the_rows_without_a_time_come_first_and_keep_the_position() -> None:
     under_way = walk(before, nullable=True)
     page = under_way.page(2)
     assert page is not None
-    assert (page.nulls is not None and page.nulls[1], page.after, page.index) == (True, (), None)
+    assert (page.nulls is not None and page.nulls[1], page.after, page.index) == (True, (), "t")
     under_way.took(1, ["9", None], {})
     end = under_way.end(2)
     assert (end.leg, end.last, end.after, end.moves_watermark) == ("nulls", True, None, False)
