@@ -10,9 +10,9 @@ stop by a second connection. Neither hides the error that was the cause.
 
 Within `open_source` a session that ends in order leaves its connection, set up as it is, to the
 next one: for an hour at most, so that passes a quarter of an hour apart need not set it up again,
-and never after anything but SELECT, SHOW and EXPLAIN. Such a connection may have been lost meanwhile. Then
-its first statement, of which nothing was read, is sent again on a fresh one; any other loss is the
-caller's to know.
+and never after anything but SELECT, SHOW and EXPLAIN. Such a connection may have been lost
+meanwhile. Then its first statement, of which nothing was read, is sent again on a fresh one; any
+other loss is the caller's to know.
 """
 
 from __future__ import annotations

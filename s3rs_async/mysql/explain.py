@@ -102,7 +102,7 @@ def _walked(walk: Walk, row: tuple[str, ...], rows: int) -> Iterator[Statement]:
         name = _LEGS[leg]
         first = walk.page(rows)
         if first is not None:
-            yield Statement(f"{name}, first chunk", sql.page(first), begins=_begins(leg, first))
+            yield Statement(f"{name}, first chunk", sql.page(first), begins=_begins(first))
         yield from _shared(walk, row, rows)
         if plan.order:
             walk.took(rows, last, {})
@@ -113,9 +113,9 @@ def _walked(walk: Walk, row: tuple[str, ...], rows: int) -> Iterator[Statement]:
         walk.end(rows)
 
 
-def _begins(leg: LegName, page: Page) -> bool:
-    """Whether nothing says where to begin; NULL cursors have a place of their own in an index."""
-    return leg != "nulls" and not page.after and page.start is None
+def _begins(page: Page) -> bool:
+    """Whether nothing says where to begin; NULL has a place of its own in an index."""
+    return page.nulls is None and not page.after and page.start is None
 
 
 def _shared(walk: Walk, row: tuple[str, ...], rows: int) -> Iterator[Statement]:
@@ -123,7 +123,7 @@ def _shared(walk: Walk, row: tuple[str, ...], rows: int) -> Iterator[Statement]:
     page = walk.shared(rows) if walk.plan.spec.connections > 1 else None
     if page is None or walk.leg is None:
         return
-    name, begins = _LEGS[walk.leg], _begins(walk.leg, page)
+    name, begins = _LEGS[walk.leg], _begins(page)
     yield Statement(f"{name}, the end of a page", sql.edge(page, rows), begins=begins)
     upto = row if walk.plan.cursor is None or walk.leg == "window" else row[1:]
     between = replace(page, upto=upto, limit=None)
