@@ -136,6 +136,8 @@ class Preview:
             return f"refused: {self.refused}. Mend: {self.refused.hint}"
         if findings:
             return "allowed" if self.plan.read.spec.may_scan else "told in the warnings"
+        if self.plan.read.query is not None:
+            return "not judged: what a query costs is its owner's care"
         return "nothing is sorted, and nothing scanned that is not to be"
 
     def _columns(self) -> Iterator[dict[str, object]]:

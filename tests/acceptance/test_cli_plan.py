@@ -158,3 +158,19 @@ def test_a_view_is_planned_by_who_may_see_it(cli: Cli) -> None:
 
 def test_nothing_to_plan_says_what_to_name(cli: Cli) -> None:
     cli.run("plan").fails(2, "nothing to plan", "-t")
+
+
+def test_a_query_of_the_users_is_told_with_its_explain_and_is_its_owners_care(cli: Cli) -> None:
+    make_notes(cli)
+    query = f"SELECT id, note, changed FROM {cli.database}.notes WHERE {{incremental_where}}"
+    entry = {"cdc_strategy": "custom_sql", "custom_sql": query, "cdc_timestamp_column": "changed"}
+    config = cli.pipeline({"bills": {**entry, "primary_key": "id"}})
+
+    told = cli.run("plan", "-p", "shop", "-o", "json", config=config).does()
+
+    (plan,) = json.loads(told.out)["plan"]
+    assert (plan["strategy"], plan["apply"], plan["cursor"]) == ("custom_sql", "merge", "changed")
+    assert plan["index_care"].startswith("not judged")
+    queries = {each["query"]: each for each in plan["queries"]}
+    assert "SELECT id, note, changed FROM" in queries["the query, first chunk"]["sql"]
+    assert "rows" in queries["the query, first chunk"]["explain"]
