@@ -7,6 +7,7 @@ then; the statement that mends it is in the hint.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,6 +121,25 @@ def test_scans_that_are_allowed_by_name_and_a_pass_after_the_first_are_not_refus
     assert "120,000 loaded" in cli.run("sync", "-p", "shop", config=allowed).does().out
     refused = cli.pipeline({"great": {"scans": "refuse"}})
     assert "0 rows read" in cli.run("sync", "-p", "shop", config=refused).does().out
+
+
+@pytest.mark.parametrize("how", [{}, {"cdc_strategy": "full_sync"}])
+def test_only_a_first_pass_has_its_statements_explained(cli: Cli, how: dict[str, str]) -> None:
+    make_notes(cli)
+    config = cli.pipeline({"notes": how})
+    ((folder, name),) = cli.mysql("SELECT @@datadir, @@general_log_file")
+    cli.mysql("SET GLOBAL general_log = ON")
+    explained = []
+    try:
+        for _ in range(2):
+            cli.run("sync", "-p", "shop", config=config).does()
+            lines = Path(folder, name).read_text(errors="replace").splitlines()
+            explained.append(sum("EXPLAIN" in line and cli.database in line for line in lines))
+    finally:
+        cli.mysql("SET GLOBAL general_log = OFF")
+    first, both = explained
+    assert first >= 2
+    assert both == first
 
 
 def test_a_table_that_is_read_whole_is_no_scan_and_a_small_one_is_only_warned_of(cli: Cli) -> None:
