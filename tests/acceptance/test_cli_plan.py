@@ -176,6 +176,24 @@ def test_a_view_is_planned_by_who_may_see_it(cli: Cli) -> None:
     assert plan["queries"][0]["explain"].startswith("ALL, about 3 rows")
 
 
+def test_a_view_that_is_explained_to_nobody_is_planned_and_read_nevertheless(cli: Cli) -> None:
+    make_notes(cli)
+    user = f"u_{cli.database[-12:]}"
+    cli.mysql(
+        "CREATE VIEW seen AS SELECT id, note FROM notes",
+        f"CREATE USER {user} IDENTIFIED BY 'a password of its own'",
+        f"GRANT SELECT ON seen TO {user}",
+    )
+    own = {"sources.mysql.user": user, "sources.mysql.password": "a password of its own"}
+    try:
+        config, seen = cli.config(own), f"{cli.database}.seen"
+        ended = cli.run("plan", "-t", seen, config=config).does()
+        assert "the whole table, first chunk: the server explains it to nobody" in ended.out
+        assert "3 loaded" in cli.run("sync", "-t", seen, config=config).does().out
+    finally:
+        cli.mysql(f"DROP USER {user}")
+
+
 def test_nothing_to_plan_says_what_to_name(cli: Cli) -> None:
     cli.run("plan").fails(2, "nothing to plan", "-t")
 
