@@ -136,8 +136,8 @@ MUTANTS: dict[str, Mutant] = {
             Edit(
                 "redshift/apply.py",
                 '            return f"DELETE FROM {sql.qualified(target)}"\n'
-                "        case Mode.MERGE:\n",
-                "            return None\n        case Mode.MERGE:\n",
+                "        case Mode.MERGE | Mode.DELETE:\n",
+                "            return None\n        case Mode.MERGE | Mode.DELETE:\n",
             ),
         ),
     ),
