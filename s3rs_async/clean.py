@@ -182,7 +182,7 @@ async def pile_up(shelf: Shelf, layout: Layout) -> Heap:
             elif layout.parse_hist(entry.key) is not None:
                 copies[entry.key] = pile = Pile(entry.key.rpartition("/")[2], None, age)
                 pile.add(entry, age)
-            elif entry.key != layout.state:
+            elif entry.key not in (layout.state, layout.verified):
                 strange.append(entry.key)
     uploads = [_upload(each, layout) async for each in shelf.open_uploads(layout.data)]
     newest_first = sorted(copies, reverse=True)

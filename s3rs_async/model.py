@@ -46,6 +46,14 @@ class Mode(StrEnum):
     DELETE = "delete"
 
 
+class Deletes(StrEnum):
+    """What a repair does with rows of the target that the source has no longer."""
+
+    REPORT = "report"
+    SOFT = "soft"
+    HARD = "hard"
+
+
 class Dates(StrEnum):
     """What becomes of a date that no calendar has; as text every date is the server's spelling."""
 
@@ -186,7 +194,7 @@ class TableSpec:
     the position, `cursor_time_zone` overrides the source's; at most `connections` read the table at
     once. `compression` is that of its files, zstd or snappy. `policies` are those of all its
     columns, `columns` those of some, by name. `may_scan` allows what the source would have to scan
-    or sort its table for.
+    or sort its table for. `deletes` is what becomes of rows that are found to be gone.
     """
 
     table: TableName
@@ -210,6 +218,7 @@ class TableSpec:
     policies: Policies = Policies()
     columns: tuple[tuple[str, Policies], ...] = ()
     may_scan: bool = False
+    deletes: Deletes = Deletes.REPORT
 
     def lands_in(self, schema: str | None) -> TableName:
         """The one rule of where rows go; `schema` is where the target sends all, None: nowhere."""

@@ -24,6 +24,7 @@ from .private import demo, sandbox
 from .s3clean import s3clean
 from .status import status
 from .sync import sync
+from .verify import verify
 from .watermark import watermark
 
 __all__ = ["cli", "run"]
@@ -54,7 +55,7 @@ def cli() -> None:
 
 
 for command in (
-    *(sync, backfill, plan, daemon, status, watermark, counts, s3clean),
+    *(sync, backfill, verify, plan, daemon, status, watermark, counts, s3clean),
     *(config, doctor, sandbox, demo),
 ):
     cli.add_command(command)

@@ -14,7 +14,17 @@ from typing import Literal
 from pydantic import Field
 
 from ..document import Document, Fault, Loc, Plain
-from ..model import CursorFormat, Mode, Policies, Sizes, Strategy, TableKeys, TableName, TableSpec
+from ..model import (
+    CursorFormat,
+    Deletes,
+    Mode,
+    Policies,
+    Sizes,
+    Strategy,
+    TableKeys,
+    TableName,
+    TableSpec,
+)
 from .policies import PolicySettings, of_column, policies
 from .strict import Strict, dotted, faults, parse
 from .values import (
@@ -90,6 +100,7 @@ class Settings(PolicySettings):
     batch_time: BatchTime | None = None
     file_size: FileSize | None = None
     scans: Literal["refuse", "allow"] | None = None
+    deletes: Deletes | None = None
 
 
 class KeySettings(Strict):
@@ -289,4 +300,5 @@ def _spec(table: TableName, asked: TableSettings) -> TableSpec:
             (name, of_column(common, own)) for name, own in (asked.columns or {}).items()
         ),
         may_scan=asked.scans == "allow",
+        deletes=asked.deletes or Deletes.REPORT,
     )

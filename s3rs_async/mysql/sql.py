@@ -108,8 +108,8 @@ def page(wanted: Page) -> str:
     text = f"SELECT {shown} FROM {table(wanted.table)}"
     if wanted.index is not None:
         text += f" FORCE INDEX ({identifier(wanted.index)})"
-    if conditions := _conditions(wanted):
-        text += " WHERE " + " AND ".join(conditions)
+    if where := conditions(wanted):
+        text += f" WHERE {where}"
     if wanted.order:
         text += " ORDER BY " + ", ".join(_ordered(rule) for rule in wanted.order)
     if wanted.limit is not None:
@@ -227,6 +227,11 @@ def _selected(rule: Rule) -> str:
 
 def _ordered(rule: Rule) -> str:
     return rule.order.format(identifier(rule.name))
+
+
+def conditions(wanted: Page) -> str:
+    """What rows of a page must meet; empty where that is nothing."""
+    return " AND ".join(_conditions(wanted))
 
 
 def _conditions(wanted: Page) -> list[str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -35,6 +36,7 @@ BACKEND_PID: Final = "SELECT pg_backend_pid()"
 LAST_COPY_COUNT: Final = "SELECT pg_last_copy_count()"
 TERMINATE: Final = "SELECT pg_terminate_backend($1)"
 
+_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 _UPPER: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _FOLD: Final = str.maketrans(_UPPER, _UPPER.lower())
 
@@ -70,6 +72,13 @@ def literal(text: str) -> str:
     if "\0" in text:
         raise DataError("a literal cannot hold a NUL character", where="redshift")
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def number(text: str) -> str:
+    """A number as a literal."""
+    if not _NUMBER.fullmatch(text):
+        raise DataError("not a number", where="redshift", value=text)
+    return text
 
 
 def qualified(table: TableName) -> str:

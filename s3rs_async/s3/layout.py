@@ -2,6 +2,7 @@
 
     <prefix>/v1/<pipeline>/<connection>/<schema>/<table>/state.json        changed by swap, for ever
                                                        .../hist/…          a copy of every state
+                                                       .../verified.json      how far verify came
                                                        .../data/g/e/s/…    immutable batches
     <prefix>/v1/_writers/<writer>.json                                     heartbeats
     <prefix>/v1/_canary/<hash>                                             the store's self test
@@ -112,6 +113,11 @@ class Layout:
     def state(self) -> str:
         """The register: changed only by compare-and-swap, never deleted."""
         return f"{self.home}state.json"
+
+    @property
+    def verified(self) -> str:
+        """How far the table was compared with its target, for the next comparison."""
+        return f"{self.home}verified.json"
 
     @property
     def data(self) -> str:

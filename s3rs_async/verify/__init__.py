@@ -1,0 +1,219 @@
+"""`s3rs verify`: source and target compared, the rows that differ named, and read anew if asked.
+
+Nothing here changes a table by itself: a repair is an errand, which goes the way of every batch,
+and what it has mended is looked up again before it is told.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from .. import clock, service
+from ..config import Connections
+from ..errors import ConfigError, DataError, Error
+from ..line import Line
+from ..model import Deletes, KeyList, TableSpec
+from ..mysql import digest
+from ..mysql.connection import Source
+from ..planning import Plan, plan_table
+from ..redshift import schema
+from ..s3.layout import Layout
+from ..service import Ask, Ends, Job, Stop
+from ..staging import share
+from . import mark
+from .audit import Audit
+from .finding import Kind
+from .mark import Kept, Mark
+from .sides import SourceSide, TargetSide
+from .verdict import Level, Verdict
+
+__all__ = ["Kind", "Level", "Verdict", "Wish", "verify"]
+
+_REPAIR_WAIT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is compared; for how many seconds, going on where the last time ended; and mended."""
+
+    level: Level = Level.CHECKSUMS
+    budget: float | None = None
+    repair: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One table's end: what was found, or why it could not be compared."""
+
+    spec: TableSpec
+    verdict: Verdict | None = None
+    error: Error | None = None
+
+
+async def verify(connections: Connections, ask: Ask, wish: Wish) -> list[Compared]:
+    """Compare every asked table, those first that were not compared for the longest time.
+
+    With a budget, or after a signal, tables for which no time is left are not in what comes back.
+    """
+    job = service.resolve(connections, ask)
+    service.check_targets(connections, [job])
+    stop = Stop()
+    with service.two_signals(stop):
+        async with service.open_ends(connections, [job]) as ends:
+            ended = [each async for each in _Comparing.of(ends, job, wish, stop).tables()]
+    if wish.repair and not stop.asked.is_set():
+        for each in ended:
+            if each.verdict is not None and each.verdict.found:
+                await _repair(connections, ask, each.spec, each.verdict)
+        async with service.open_ends(connections, [job]) as ends:
+            await _Comparing.of(ends, job, wish, stop).look_again(ended)
+    return ended
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparing:
+    """The tables of one job, one after the other."""
+
+    line: Line
+    source: Source
+    specs: Sequence[TableSpec]
+    wish: Wish
+    stop: Stop
+
+    @classmethod
+    def of(cls, ends: Ends, job: Job, wish: Wish, stop: Stop) -> _Comparing:
+        line = ends.line(job, share(service.MEMORY, 1), stop)
+        return cls(line, ends.sources[job.source], job.specs, wish, stop)
+
+    async def tables(self) -> AsyncIterator[Compared]:
+        """Each table's end, in the order in which they come to it."""
+        budget = self.wish.budget
+        deadline = math.inf if budget is None else clock.seconds() + budget
+        marks = [
+            (spec, await mark.read(self.line.stage, self._layout(spec))) for spec in self.specs
+        ]
+        for spec, kept in sorted(marks, key=lambda each: each[1].at):
+            try:
+                yield Compared(spec, await self._table(spec, kept, deadline))
+            except (ConfigError, DataError) as error:
+                yield Compared(spec, error=error)
+            if clock.seconds() >= deadline or self.stop.asked.is_set():
+                return
+
+    async def look_again(self, ended: Sequence[Compared]) -> None:
+        """After a repair: what still differs is what is told."""
+        for each in ended:
+            verdict = each.verdict
+            if verdict is not None and verdict.repaired is not None:
+                audit = self._audit(await self._plan(each.spec), verdict, 0.0)
+                async with aclosing(audit.target):
+                    await audit.settle()
+
+    async def _table(self, spec: TableSpec, kept: Kept, deadline: float) -> Verdict:
+        began = clock.seconds()
+        plan = await self._plan(spec)
+        told = digest.comparison(plan.read)
+        names = tuple(cell.name for cell in told.key)
+        if self.wish.budget is not None and not told.ordered:
+            raise _no_order(plan)
+        verdict = Verdict(
+            table=spec.table,
+            target=str(plan.target),
+            level=self.wish.level,
+            key=names,
+            left_out=told.left_out,
+            begun_after=kept.begin(names) if self.wish.budget is not None else (),
+            verified_at=clock.iso_now(),
+        )
+        audit = self._audit(plan, verdict, deadline)
+        async with aclosing(audit.target):
+            await self._check_columns(audit.target, plan)
+            await audit.run()
+        verdict.seconds = clock.seconds() - began
+        if self.wish.level is Level.CHECKSUMS and told.ordered:
+            await mark.write(self.line.stage, self._layout(spec), _marked(verdict, kept), kept)
+        return verdict
+
+    def _audit(self, plan: Plan, verdict: Verdict, deadline: float) -> Audit:
+        told = digest.comparison(plan.read)
+        return Audit(
+            source=SourceSide(self.source, plan.read, told, verdict.source),
+            target=TargetSide(self.line.target, plan.target.table, told, verdict.target_side),
+            feeds=plan.target,
+            verdict=verdict,
+            deadline=deadline,
+            stop=self.stop.asked,
+        )
+
+    async def _plan(self, spec: TableSpec) -> Plan:
+        plan = await plan_table(self.line, spec)
+        if plan.read.query is None and spec.copy_column is None:
+            return plan
+        raise ConfigError(
+            "the rows of a query, or of dated copies, have no table to be compared with",
+            table=str(spec.table),
+            hint="leave the table out: name the others with -t",
+        )
+
+    async def _check_columns(self, side: TargetSide, plan: Plan) -> None:
+        live = await side.asked(lambda session: schema.read_columns(session, plan.target.table))
+        if live is None:
+            raise DataError(
+                "there is no target table",
+                table=str(plan.source.table),
+                target=str(plan.target),
+                hint="s3rs sync makes and loads it",
+            )
+        schema.check(plan.target, plan.columns, live)
+
+    def _layout(self, spec: TableSpec) -> Layout:
+        return self.line.layout(spec)
+
+
+def _no_order(plan: Plan) -> ConfigError:
+    return ConfigError(
+        "a comparison within a budget needs a key that both servers have in one order",
+        table=str(plan.source.table),
+        key=", ".join(plan.read.key) or None,
+        hint="leave --budget out: the whole table is compared at once. Numbers, dates, times of"
+        " day and bytes have one order; texts are in the order of their collation",
+    )
+
+
+def _marked(verdict: Verdict, kept: Kept) -> Mark:
+    """How far the table is compared now."""
+    before = kept.mark if kept.mark is not None and verdict.begun_after else None
+    now = verdict.verified_at
+    return Mark(
+        key=verdict.key,
+        through=verdict.through,
+        at=now,
+        ended_at=now if verdict.ended else kept.ended_at,
+        differences=len(verdict.found) + (before.differences if before is not None else 0),
+    )
+
+
+async def _repair(connections: Connections, ask: Ask, spec: TableSpec, verdict: Verdict) -> None:
+    """Read the rows that differ anew, and delete those that are gone, where that is wanted."""
+    extra = verdict.of(Kind.EXTRA)
+    wrong = [key for key in verdict.found if key not in set(extra)]
+    verdict.repaired = 0
+    if wrong:
+        await _sent(connections, ask, spec, KeyList(tuple(wrong)))
+        verdict.repaired += len(wrong)
+    if extra and spec.deletes is not Deletes.REPORT:
+        await _sent(connections, ask, spec, KeyList(tuple(extra), gone=True))
+        verdict.repaired += len(extra)
+    elif extra:
+        verdict.kept = len(extra)
+
+
+async def _sent(connections: Connections, ask: Ask, spec: TableSpec, errand: KeyList) -> None:
+    asked = replace(ask, tables=(str(spec.table),), errand=errand, wait=_REPAIR_WAIT)
+    end = await service.sync(connections, asked)
+    for report in end.report.tables:
+        if report.error is not None:
+            raise report.error
