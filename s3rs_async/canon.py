@@ -1,11 +1,14 @@
 """The one text that both servers make of a value, so that rows can be compared by their digests.
 
 What a value's text is, is said here by a form; each side spells the form in its own SQL (`digest`
-of either station). A row's digest is that of all its columns' texts, each ended unmistakably:
-numbers and times by a comma, which none of them holds, texts behind their length, NULL by a mark
-that no text begins with. Long texts go in by a digest of their own. 60 bits of SHA-256 are summed
-over a range, which counts every row, and every row that is there twice. (MD5 is no function of a
-MySQL 9.6 as it comes.)
+of either station). A row's text is that of all its columns, each ended unmistakably: numbers, times
+and hex by a comma, which none of them holds, texts behind their length, NULL as `-`, which is none
+of them. A text that may be long goes in by a digest of its own. Digests are added up over a range:
+a sum counts every row, and every row that is there twice.
+
+A row's digest is its text's SHA-256 in hex (MySQL 9.6 has no MD5 as it comes), of which the first
+digits make a whole number once their letters are digits too: 52 bits, by functions that every
+server has and is fast at.
 """
 
 from __future__ import annotations
@@ -14,10 +17,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+DIGITS = 16
+LETTERS, LETTER_DIGITS = "abcdef", "012345"
+
 LONG_OCTETS = 4000
 """Of a text: one that may be longer goes into its row by its own digest."""
 _MOST_OCTETS = 60_000
-_DIGEST_OCTETS = 64
+_DIGEST_OCTETS = 65
 
 
 class Form(StrEnum):
@@ -47,13 +53,19 @@ _OCTETS = {
 class Cell:
     """A column whose values have one text on both sides.
 
-    `octets` is the most bytes of a text. `fraction` is the digits behind a second in a key's text.
+    `octets` is the most bytes of a text. `fraction` is the digits behind a moment's second. What
+    the source's own text for a value would not do is said by the rest: `converted` is a number that
+    it shows with zeros before it, or a text in another character set; `odd_dates` may be in no
+    calendar, and are NULL at the target.
     """
 
     name: str
     form: Form
+    nullable: bool = True
     octets: int = 0
     fraction: int = 0
+    converted: bool = True
+    odd_dates: bool = True
 
     @property
     def long(self) -> bool:

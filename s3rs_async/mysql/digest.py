@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..canon import Cell, Comparison, Form, grouped
-from ..model import LongText, Position
+from ..canon import DIGITS, LETTER_DIGITS, LETTERS, Cell, Comparison, Form, grouped
+from ..model import Dates, LongText, Position
 from . import sql
 from .chunk import ReadPlan
 from .sql import Mark, Page, identifier
+from .table import SourceColumn
 from .types import Cast, Literal, Rule
 
 _BY_CAST = {
@@ -24,12 +25,14 @@ _BY_CAST = {
     Cast.TEXT: Form.TEXT,
     Cast.HEX: Form.HEX,
 }
+_TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
+_UTF8 = frozenset({"utf8", "utf8mb3", "utf8mb4"})
 _IN_ORDER = frozenset({Form.WHOLE, Form.DECIMAL, Form.DATE, Form.MOMENT, Form.HEX})
 
 
 def comparison(plan: ReadPlan) -> Comparison:
     """Which of a table's columns are compared, and how far its keys can be."""
-    told = {rule.name: _cell(rule) for rule in plan.rules}
+    told = {rule.name: _cell(plan.source.column(rule.name), rule) for rule in plan.rules}
     key = [told[rule.name] for rule in key_rules(plan)]
     known = tuple(each for each in key if each is not None and _names(each))
     names_all = len(known) == len(key)
@@ -47,7 +50,7 @@ def key_rules(plan: ReadPlan) -> tuple[Rule, ...]:
     return tuple(by_name[name] for name in plan.key)
 
 
-def _cell(rule: Rule) -> Cell | None:
+def _cell(column: SourceColumn, rule: Rule) -> Cell | None:
     """The column as both sides can tell it; None where they cannot."""
     changed = rule.strips or rule.long_text is not LongText.FAIL
     if changed or rule.geometry or rule.arrow in {"double", "float", "binary"}:
@@ -57,7 +60,21 @@ def _cell(rule: Rule) -> Cell | None:
         return None  # a decimal too wide for one, kept as text: here without its ZEROFILL
     if form is None:
         form = Form.DECIMAL if rule.arrow.startswith("decimal") else Form.WHOLE
-    return Cell(rule.name, form, rule.octets or 0, rule.fraction)
+    return Cell(
+        rule.name,
+        form,
+        nullable=rule.nullable,
+        octets=rule.octets or 0,
+        fraction=rule.fraction,
+        converted=_is_converted(column, rule, form),
+        odd_dates=rule.policies.dates is Dates.NULL,
+    )
+
+
+def _is_converted(column: SourceColumn, rule: Rule, form: Form) -> bool:
+    if form is Form.TEXT:
+        return column.data_type not in _TEXTS or column.charset not in _UTF8
+    return rule.select != "{}" or column.data_type == "year"
 
 
 def _names(cell: Cell) -> bool:
@@ -131,10 +148,13 @@ def _behind(
 
 
 def row(compared: Sequence[Cell]) -> str:
-    """60 bits of a row's digest, as a whole number."""
-    parts = [f"CONCAT({', '.join(_part(each) for each in group)})" for group in grouped(compared)]
-    whole = parts[0] if len(parts) == 1 else f"CONCAT({', '.join(_digest(part) for part in parts)})"
-    return f"CAST(CONV(LEFT({_digest(whole)}, 15), 16, 10) AS UNSIGNED)"
+    """A row's digest, as a whole number."""
+    texts = [f"CONCAT({', '.join(map(_part, group))})" for group in grouped(compared)]
+    whole = texts[0] if len(texts) == 1 else f"CONCAT({', '.join(map(_digest, texts))})"
+    digits = f"LEFT({_digest(whole)}, {DIGITS})"
+    for letter, digit in zip(LETTERS, LETTER_DIGITS, strict=True):
+        digits = f"REPLACE({digits}, '{letter}', '{digit}')"
+    return f"CAST({digits} AS UNSIGNED)"
 
 
 def _digest(text: str) -> str:
@@ -148,37 +168,40 @@ def _from(page: Page, more: str = "") -> str:
 
 
 def _part(told: Cell) -> str:
-    """A column in its row's text: NULL by a mark, every other value with its end."""
+    """A column in its row's text, as arguments of the one CONCAT: each call would cost a copy."""
     text = _text(told)
     if told.long:
-        return f"COALESCE({_digest(text)}, '-')"
+        return f"{_or_mark(told, _digest(text))}, ','"
     if told.form is Form.TEXT:
-        return f"COALESCE(CONCAT(LENGTH({text}), ':', {text}), '-')"
-    return f"COALESCE(CONCAT({text}, ','), '-')"
+        whole = f"COALESCE({text}, '')" if told.nullable else text
+        return f"{_or_mark(told, f'LENGTH({text})')}, ':', {whole}"
+    return f"{_or_mark(told, text)}, ','"
+
+
+def _or_mark(told: Cell, text: str) -> str:
+    return f"COALESCE({text}, '-')" if told.nullable else text
 
 
 def _text(told: Cell) -> str:
     name = identifier(told.name)
     match told.form:
-        case Form.WHOLE | Form.TRUTH | Form.DECIMAL:  # + 0: without what ZEROFILL puts before it
-            return f"CAST({name}+0 AS CHAR)"
-        case Form.DATE:
-            return _of_calendar(name, "%Y-%m-%d")
-        case Form.MOMENT:
-            return _of_calendar(name, "%Y-%m-%d %H:%i:%s.%f")
+        case Form.WHOLE | Form.TRUTH | Form.DECIMAL:
+            return f"{name}+0" if told.converted else name
+        case Form.DATE | Form.MOMENT:
+            return _of_calendar(name) if told.odd_dates else f"CAST({name} AS CHAR)"
         case Form.SPAN:
             micros = f"FLOOR(ABS(TIME_TO_SEC({name}))) * 1000000 + MICROSECOND({name})"
             return f"CAST(IF({name} < 0, -1, 1) * ({micros}) AS CHAR)"
         case Form.TEXT:
-            return f"CAST({name} AS CHAR CHARACTER SET utf8mb4)"
+            return f"CAST({name} AS CHAR CHARACTER SET utf8mb4)" if told.converted else name
         case Form.HEX:
             return f"LOWER(HEX({name}))"
 
 
-def _of_calendar(name: str, form: str) -> str:
+def _of_calendar(name: str) -> str:
     """A date's text; what no calendar has becomes NULL, as it did on its way."""
     known = f"DAY({name}) BETWEEN 1 AND DAY(LAST_DAY({name})) AND YEAR({name}) > 0"
-    return f"IF({known}, DATE_FORMAT({name}, '{form}'), NULL)"
+    return f"IF({known}, CAST({name} AS CHAR), NULL)"
 
 
 def _key_text(told: Cell) -> str:

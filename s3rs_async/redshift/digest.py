@@ -1,6 +1,6 @@
 """Rows by their digests, at the target: the same texts as the source's, in Redshift's SQL; pure.
 
-A key is told in the spelling that a position has of it, so that it can be looked for at the source.
+A key's text is the spelling that a position has of it, so that it can be looked for at the source.
 Ranges of keys are compared by the target's own order, which is the source's for the forms that a
 range is asked for at all.
 """
@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..canon import Cell, Form, grouped
+from ..canon import DIGITS, LETTER_DIGITS, LETTERS, Cell, Form, grouped
 from ..model import TableName
 from . import sql
 
-_MOMENT = "'YYYY-MM-DD HH24:MI:SS.US'"
+_SECOND = "'YYYY-MM-DD HH24:MI:SS'"
+_MICROSECOND = "'YYYY-MM-DD HH24:MI:SS.US'"
 _TO_THE_POINT = 20
 """Characters of a moment's text up to its point, and with it."""
 
@@ -48,7 +49,7 @@ def rows(
     table: TableName, span: Span, compared: Sequence[Cell], buckets: int, wanted: Sequence[int]
 ) -> str:
     """The digest and the key of each row in some buckets."""
-    shown = ", ".join([row(compared), *(_key_text(each) for each in span.key)])
+    shown = ", ".join([row(compared), *(_text(each) for each in span.key)])
     named = ", ".join(str(int(each)) for each in wanted)
     joined = "AND" if span.after or span.upto else "WHERE"
     return (
@@ -61,7 +62,7 @@ def named(
     table: TableName, key: Sequence[Cell], compared: Sequence[Cell], keys: Sequence[tuple[str, ...]]
 ) -> str:
     """The digest and the key of the rows with these keys."""
-    shown = ", ".join([row(compared), *(_key_text(each) for each in key)])
+    shown = ", ".join([row(compared), *(_text(each) for each in key)])
     branches = [
         " AND ".join(_compared(each, "=", value) for each, value in zip(key, values, strict=True))
         for values in keys
@@ -71,10 +72,19 @@ def named(
 
 
 def row(compared: Sequence[Cell]) -> str:
-    """60 bits of a row's digest, as a whole number."""
-    parts = [" || ".join(_part(each) for each in group) for group in grouped(compared)]
-    whole = parts[0] if len(parts) == 1 else " || ".join(_digest(part) for part in parts)
-    return f"STRTOL(SUBSTRING({_digest(whole)}, 1, 15), 16)"
+    """A row's digest, as a whole number."""
+    texts = [_joined([_part(each) for each in group]) for group in grouped(compared)]
+    whole = texts[0] if len(texts) == 1 else _joined([_digest(text) for text in texts])
+    digits = f"SUBSTRING({_digest(whole)}, 1, {DIGITS})"
+    return f"CAST(TRANSLATE({digits}, '{LETTERS}', '{LETTER_DIGITS}') AS BIGINT)"
+
+
+def _joined(texts: Sequence[str]) -> str:
+    """Halves of halves: one long chain would copy the row's text once for each column."""
+    if len(texts) == 1:
+        return texts[0]
+    middle = len(texts) // 2
+    return f"({_joined(texts[:middle])} || {_joined(texts[middle:])})"
 
 
 def _digest(text: str) -> str:
@@ -109,14 +119,14 @@ def _compared(told: Cell, sign: str, value: str) -> str:
 
 
 def _part(told: Cell) -> str:
+    """A column in its row's text: NULL by a mark, every other value with its end."""
     name, text = sql.quote(told.name), _text(told)
     if told.long:
-        text = _digest(text)
-    elif told.form is Form.TEXT:
-        text = f"CAST(OCTET_LENGTH({name}) AS VARCHAR(8)) || ':' || {text}"
-    else:
-        text = f"{text} || ','"
-    return f"CASE WHEN {name} IS NULL THEN '-' ELSE {text} END"
+        return f"COALESCE({_digest(text)}, '-') || ','"
+    if told.form is Form.TEXT:
+        length = f"CAST(OCTET_LENGTH({name}) AS VARCHAR(8))"
+        return f"COALESCE({length}, '-') || ':' || COALESCE({text}, '')"
+    return f"COALESCE({text}, '-') || ','"
 
 
 def _text(told: Cell) -> str:
@@ -125,18 +135,17 @@ def _text(told: Cell) -> str:
         case Form.WHOLE | Form.DECIMAL | Form.SPAN:
             return f"CAST({name} AS VARCHAR(64))"
         case Form.TRUTH:
-            return f"CASE WHEN {name} THEN '1' ELSE '0' END"
+            return f"CASE WHEN {name} THEN '1' WHEN NOT {name} THEN '0' END"
         case Form.DATE:
             return f"TO_CHAR({name}, 'YYYY-MM-DD')"
         case Form.MOMENT:
-            return f"TO_CHAR({name}, {_MOMENT})"
+            return _moment(name, told.fraction)
         case Form.TEXT | Form.HEX:
             return name
 
 
-def _key_text(told: Cell) -> str:
-    """A key's column as a position has it."""
-    if told.form is not Form.MOMENT:
-        return _text(told)
-    digits = _TO_THE_POINT + told.fraction if told.fraction else _TO_THE_POINT - 1
-    return f"LEFT({_text(told)}, {digits})"
+def _moment(name: str, fraction: int) -> str:
+    """With as many digits behind the second as the source's column has."""
+    if not fraction:
+        return f"TO_CHAR({name}, {_SECOND})"
+    return f"LEFT(TO_CHAR({name}, {_MICROSECOND}), {_TO_THE_POINT + fraction})"

@@ -47,6 +47,7 @@ _INIT = (
 _SETTINGS = (
     "listen_addresses=",
     "unix_socket_permissions=0700",
+    "max_parallel_workers_per_gather=0",  # the other servers have their share of the cores
     "fsync=off",
     "synchronous_commit=off",
     "full_page_writes=off",

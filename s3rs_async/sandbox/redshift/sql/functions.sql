@@ -274,13 +274,11 @@ language sql stable strict as $$
 $$;
 
 -- Hashes and numbers.
--- Neither strict nor immutable, or PostgreSQL would not put their bodies in the place of the calls.
-create function pg_standin.sha2(value text, bits int) returns varchar language sql stable as $$
-  select case when value is null or bits is null then null
-    when bits in (0, 256) then encode(sha256(convert_to(value, 'UTF8')), 'hex')
-    when bits = 224 then encode(sha224(convert_to(value, 'UTF8')), 'hex')
-    when bits = 384 then encode(sha384(convert_to(value, 'UTF8')), 'hex')
-    when bits = 512 then encode(sha512(convert_to(value, 'UTF8')), 'hex') else '' end::varchar
+create function pg_standin.sha2(value text, bits int) returns varchar language sql immutable strict as $$
+  select case bits when 224 then encode(sha224(b), 'hex') when 0 then encode(sha256(b), 'hex')
+    when 256 then encode(sha256(b), 'hex') when 384 then encode(sha384(b), 'hex')
+    when 512 then encode(sha512(b), 'hex') else '' end::varchar
+  from convert_to(value, 'UTF8') as b
 $$;
 create function pg_standin.crc32(value text) returns varchar language sql immutable strict as $$
   select lpad(to_hex(crc32c(convert_to(value, 'UTF8'))), 8, '0')::varchar
@@ -317,7 +315,7 @@ $$;
 create function pg_catalog.to_hex(bytea) returns text language sql immutable strict as $$
   select encode($1, 'hex')
 $$;
-create function pg_standin.digits(value text, base int) returns bigint language plpgsql immutable strict as $$
+create function pg_standin.strtol(value text, base int) returns bigint language plpgsql immutable strict as $$
 declare
   rest text := lower(ltrim(value, E' \t\n\r\f' || chr(11)));
   minus boolean := rest like '-%';
@@ -346,10 +344,6 @@ begin
   end if;
   return found;
 end $$;
-create function pg_standin.strtol(value text, base int) returns bigint language sql stable as $$
-  select case when base = 16 and value ~ '^[0-9a-f]{1,15}$'
-    then ('x' || lpad(value, 16, '0'))::bit(64)::bigint else pg_standin.digits(value, base) end
-$$;
 create function pg_standin.mean(numeric[]) returns bigint language sql immutable as $$
   select trunc($1[1] / nullif($1[2], 0))::bigint
 $$;
