@@ -47,6 +47,12 @@ def dated(batch: pa.RecordBatch, name: str, moment: dt.datetime) -> pa.RecordBat
     return batch.append_column(field, pa.array(micros).view(field.type))
 
 
+def undated(batch: pa.RecordBatch, name: str) -> pa.RecordBatch:
+    """The rows with a column more for a moment that none of them has."""
+    field = pa.field(name, pa.timestamp("us"))
+    return batch.append_column(field, pa.nulls(batch.num_rows, field.type))
+
+
 def _wrong(array: pa.Array, column: Column) -> _Wrong | None:
     if not column.nullable and array.null_count:
         return _Wrong("a NULL in a NOT NULL column", pc.is_null(array))

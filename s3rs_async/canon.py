@@ -85,13 +85,15 @@ class Comparison:
     """What both sides can tell of a table's rows.
 
     `left_out` are the columns that are not compared. `key` is empty where rows cannot be named;
-    `ordered` says that both servers have its values in one order.
+    `ordered` says that both servers have its values in one order. `marked` says that the target
+    keeps rows which are gone, under a mark.
     """
 
     compared: tuple[Cell, ...]
     left_out: tuple[str, ...]
     key: tuple[Cell, ...]
     ordered: bool
+    marked: bool = False
 
 
 def grouped(cells: Sequence[Cell]) -> Iterator[tuple[Cell, ...]]:

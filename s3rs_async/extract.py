@@ -27,7 +27,18 @@ from .errors import ConflictError, Error
 from .failpoint import reached, step
 from .flow import Channel, together, unless
 from .line import Feed, Stage
-from .model import Bound, Column, Manifest, Mode, Part, Position, SourceId, TargetId
+from .model import (
+    DELETED_AT,
+    Bound,
+    Column,
+    Deletes,
+    Manifest,
+    Mode,
+    Part,
+    Position,
+    SourceId,
+    TargetId,
+)
 from .mysql.chunk import ReadPlan
 from .mysql.walk import ChunkEnd
 from .parquet import Form
@@ -180,19 +191,26 @@ async def _read(
     async with aclosing(stream) as items:
         async for item in items:
             if isinstance(item, pa.RecordBatch):
-                rows = _dated(job, item)
+                rows = _completed(job, item)
                 await channel.put(rows, rows.nbytes)
             else:
                 await channel.put(item, 0)
     await channel.close()
 
 
-def _dated(job: Extraction, rows: pa.RecordBatch) -> pa.RecordBatch:
-    """Rows of a dated copy with its time: that of the source's clock when the pass began."""
-    name = job.plan.spec.copy_column
-    if name is None:
-        return rows
-    return batch.dated(rows, name, dt.datetime.fromisoformat(job.bound.server_time))
+def _completed(job: Extraction, rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows with the columns that are ours: when a copy was taken, and since when a row is gone.
+
+    Both are told by the source's clock when the pass began.
+    """
+    spec, began = job.plan.spec, dt.datetime.fromisoformat(job.bound.server_time)
+    if spec.copy_column is not None:
+        rows = batch.dated(rows, spec.copy_column, began)
+    if job.mode is Mode.MARK:
+        return batch.dated(rows, DELETED_AT, began)
+    if job.mode.brings and spec.deletes is Deletes.SOFT:
+        return batch.undated(rows, DELETED_AT)
+    return rows
 
 
 class _Feed:

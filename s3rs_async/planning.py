@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from .commit import State
 from .errors import ConfigError
 from .line import Line
-from .model import Bound, Column, Errand, Proof, SourceId, TableSpec, TargetId
+from .model import DELETED_AT, Bound, Column, Errand, Proof, SourceId, TableSpec, TargetId
 from .mysql import care, custom
 from .mysql.chunk import ReadPlan, choose, on_errand
 from .mysql.fidelity import Faith, Fidelity, fidelity
@@ -18,7 +18,7 @@ from .redshift.types import with_types
 from .s3.position import write_position
 
 _PROVEN = "nothing that was under way when it was fixed can still add a row below it"
-_ADDED = Fidelity("", Faith.EXACT, ("made here: whether the value beside it was cut",))
+_CUT = "made here: whether the value beside it was cut"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class Preview:
         read = self.plan.read
         own = {rule.name: fidelity(read.source.column(rule.name), rule) for rule in read.rules}
         for column in self.plan.columns:
-            found = own.get(column.name, _ADDED)
+            found = own.get(column.name) or Fidelity("", Faith.EXACT, (self._made(column.name),))
             yield {
                 "column": column.name,
                 "source_type": column.source_type,
@@ -153,6 +153,13 @@ class Preview:
                 "fidelity": found.faith,
                 "notes": list(found.notes),
             }
+
+    def _made(self, name: str) -> str:
+        """What a column says that the source does not have."""
+        if name == DELETED_AT:
+            return "made here: since when the row is known to be gone; NULL: it is not"
+        copied = name == self.plan.read.spec.copy_column
+        return "made here: when the copy was taken" if copied else _CUT
 
 
 def _query(each: care.Explained) -> dict[str, object]:

@@ -285,7 +285,7 @@ class _Table:
                 source=str(plan.source),
                 adopt=self.loading.adopt,
             )
-            whole = plan.read.mode is not Mode.DELETE
+            whole = plan.read.mode.brings
             await self.loading.check_columns(session, plan.columns, whole=whole)
             held = head.rows_total if head is not None else 0
             if limited and held:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..errors import ConflictError, FencedError
-from ..model import Manifest, Mode, Position
+from ..model import Manifest, Position
 from .admission import check_going, check_room
 from .order import moves_on
 from .state import Claim, Pending, State
@@ -62,7 +62,7 @@ def committed(state: State, manifest: Manifest, *, key: str, sha256: str) -> Sta
         manifest.session,
     )
     moved = manifest.after if manifest.moves_watermark else state.position
-    read = 0 if manifest.mode is Mode.DELETE else manifest.rows
+    read = manifest.rows if manifest.mode.brings else 0
     stamp = (moved and moved.cursor) or state.last_mysql_data_timestamp
     return replace(
         state,

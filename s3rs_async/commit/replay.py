@@ -94,8 +94,8 @@ def without_twins(taken: Sequence[Manifest]) -> list[Manifest]:
 
 
 def beginning(chain: Sequence[Manifest]) -> list[Manifest]:
-    """The chain for a target that holds nothing: there is nothing to delete from it first."""
-    return list(dropwhile(lambda found: found.mode is Mode.DELETE, chain))
+    """The chain for a target that holds nothing: none of its rows can be gone."""
+    return list(dropwhile(lambda found: not found.mode.brings, chain))
 
 
 def turned(chain: Sequence[Manifest], state: State, *, anew: bool) -> list[Manifest]:

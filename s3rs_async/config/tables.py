@@ -246,6 +246,9 @@ def _contradictions(asked: TableSettings) -> Iterator[tuple[str, str, str, str]]
         message = "there is no query to read"
         yield "cdc_strategy", "cdc_strategy", message, "custom_sql: SELECT ..."
     yield from _copies(asked)
+    if asked.deletes not in {None, Deletes.REPORT} and (asked.custom_sql or asked.copy_column):
+        message = "rows of a query or of dated copies cannot be told to be gone"
+        yield "deletes", "cdc_strategy", message, "deletes: report"
     for name, strategies in _USELESS.items():
         if strategy in strategies and getattr(asked, name):
             message = f"{strategy} has no use for {name}"

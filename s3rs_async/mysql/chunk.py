@@ -14,8 +14,10 @@ from dataclasses import dataclass, replace
 
 from ..errors import ConfigError, DataError
 from ..model import (
+    DELETED_AT,
     Column,
     CursorFormat,
+    Deletes,
     Errand,
     KeyList,
     KeyRange,
@@ -122,7 +124,7 @@ def choose(table: SourceTable, spec: TableSpec) -> ReadPlan:
     if cursor is not None:
         wishes.check_nulls(table, cursor, mode, growing=growing)
     plan = ReadPlan(
-        schema=TableSchema(table.name, (*columns_of(rules), *_copied(spec)), key),
+        schema=TableSchema(table.name, (*columns_of(rules), *_copied(spec), *_deleted(spec)), key),
         strategy=chosen,
         mode=mode,
         spec=spec,
@@ -143,8 +145,8 @@ def choose(table: SourceTable, spec: TableSpec) -> ReadPlan:
 def on_errand(plan: ReadPlan, errand: Errand) -> ReadPlan:
     """The plan for reading some rows anew, beside the way of the watermark; they are merged.
 
-    Of keys that are gone only the key itself is left, and is deleted. ConfigError where the table
-    has no key to merge by, or its key is not what the errand says.
+    Of keys that are gone only the key itself is left, and is deleted, or marked as deleted.
+    ConfigError where the table has no key to merge by, or its key is not what the errand says.
     """
     if plan.query is not None or plan.spec.copy_column is not None:
         raise ConfigError(
@@ -165,10 +167,12 @@ def on_errand(plan: ReadPlan, errand: Errand) -> ReadPlan:
         _check_value(plan, rule, value)
     if isinstance(errand, KeyList) and errand.gone:
         columns = tuple(column for rule in order for column in rule.columns)
-        schema = replace(plan.schema, columns=columns)
+        soft = plan.spec.deletes is Deletes.SOFT
+        mode = Mode.MARK if soft else Mode.DELETE
+        schema = replace(plan.schema, columns=(*columns, *_deleted(plan.spec, known=True)))
         bare = replace(plan, schema=schema, rules=order, where=None)
         timeless = replace(bare, cursor=None, cursor_column=None)
-        return replace(timeless, errand=errand, mode=Mode.DELETE, order=order)
+        return replace(timeless, errand=errand, mode=mode, order=order)
     settled = plan.order if plan.mode is Mode.APPEND else ()
     return replace(plan, errand=errand, mode=Mode.MERGE, order=order, settled=settled)
 
@@ -243,6 +247,13 @@ def _copied(spec: TableSpec) -> tuple[Column, ...]:
     return () if name is None else (Column(name, "timestamp(6)", "timestamp[us]", nullable=False),)
 
 
+def _deleted(spec: TableSpec, *, known: bool = False) -> tuple[Column, ...]:
+    """The column that says since when a row is known to be gone."""
+    if spec.deletes is not Deletes.SOFT:
+        return ()
+    return (Column(DELETED_AT, "timestamp(6)", "timestamp[us]", nullable=not known),)
+
+
 def _grows(column: SourceColumn, rule: Rule) -> bool:
     return column.auto_increment and rule.literal is Literal.NUMBER
 
@@ -313,6 +324,8 @@ def _mode_warnings(plan: ReadPlan) -> Iterator[str]:
             "a row that changes after it was read is appended again as another row, and reading "
             "stops at the bound"
         )
+    if plan.spec.deletes is not Deletes.REPORT and plan.mode is Mode.REPLACE:
+        yield "deletes means nothing where each pass replaces the target"
     if plan.strategy is Strategy.FULL_SYNC and plan.mode is Mode.MERGE:
         yield "rows that are deleted at the source stay in the target"
     if plan.where is not None and plan.mode is not Mode.REPLACE:

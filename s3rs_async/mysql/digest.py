@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..canon import DIGITS, LETTER_DIGITS, LETTERS, Cell, Comparison, Form, grouped
-from ..model import Dates, LongText, Position
+from ..model import Dates, Deletes, LongText, Position
 from . import sql
 from .chunk import ReadPlan
 from .sql import Mark, Page, identifier
@@ -41,6 +41,7 @@ def comparison(plan: ReadPlan) -> Comparison:
         left_out=tuple(name for name, each in told.items() if each is None),
         key=known if names_all else (),
         ordered=bool(known) and names_all and all(each.form in _IN_ORDER for each in known),
+        marked=plan.spec.deletes is Deletes.SOFT,
     )
 
 

@@ -23,6 +23,7 @@ from enum import StrEnum, auto
 
 from ..errors import ConfigError, DataError
 from ..model import (
+    PLAIN,
     BigintUnsigned,
     Binary,
     Column,
@@ -41,7 +42,6 @@ FLAG_SUFFIX = "__truncated"
 _ARROW_DIGITS = 38
 _SENT_AS_STORED = frozenset({"ascii", "utf8", "utf8mb3", "utf8mb4"})
 _ENDLESS = 1 << 32
-_PLAIN = Policies()
 _POINT_OCTETS = 25  # byte order, type, SRID, two doubles
 _OCTETS_PER_CHARACTER = {"ascii": 1, "utf8": 3, "utf8mb3": 3, "ucs2": 3}
 
@@ -91,7 +91,7 @@ class Rule:
     key: bool = False
     long: bool = False
     geometry: bool = False
-    policies: Policies = _PLAIN
+    policies: Policies = PLAIN
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -205,7 +205,7 @@ _UNSIGNED = {
 
 
 def rule(
-    table: TableName, column: SourceColumn, policies: Policies = _PLAIN, *, key: bool = False
+    table: TableName, column: SourceColumn, policies: Policies = PLAIN, *, key: bool = False
 ) -> Rule:
     """The rule for a column; DataError naming table, column and type where there is none."""
     shape = _shape(column, policies)

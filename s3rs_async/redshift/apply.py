@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import DataError
-from ..model import Mode, TableName
+from ..model import DELETED_AT, Mode, TableName
 from . import sql
 
 if TYPE_CHECKING:
@@ -30,43 +30,47 @@ class Application:
 
     `expected` counts, from the stage alone, the rows that must have come. Where that is every row
     of the stage, `insert_all` brings them; `insert` brings one version of each key, and sorts. What
-    only deletes brings none, and has neither.
+    only deletes brings none, and has neither. `mark` changes rows where they are.
     """
 
     delete: str | None
     insert: str | None
     insert_all: str | None
     expected: str
+    mark: str | None = None
 
     @property
     def statements(self) -> tuple[str, ...]:
         """The statements that change the target, in order."""
-        return tuple(filter(None, (self.delete, self.insert)))
+        return tuple(filter(None, (self.delete, self.mark, self.insert)))
 
 
 def application(manifest: Manifest) -> Application:
     """The statements that apply the batch; DataError where its mode and its columns disagree."""
     _check(manifest)
     target, stage = manifest.target.table, sql.quote(sql.stage_name(manifest.batch))
-    brings = manifest.mode is not Mode.DELETE
+    brings = manifest.mode.brings
     return Application(
         delete=_delete(manifest, target, stage),
         insert=_insert(manifest, target, stage) if brings else None,
         insert_all=_insert_all(manifest, target, stage) if brings else None,
         expected=_expected(manifest, stage),
+        mark=_mark(manifest, target, stage) if manifest.mode is Mode.MARK else None,
     )
 
 
 def _check(manifest: Manifest) -> None:
     present = {sql.fold(column.name) for column in manifest.columns}
     facts = {"where": "redshift", "table": str(manifest.target), "batch": manifest.batch}
-    if manifest.mode in {Mode.MERGE, Mode.DELETE} and not manifest.merge_key:
+    keyed = manifest.mode is Mode.MERGE or not manifest.mode.brings
+    if keyed and not manifest.merge_key:
         raise DataError(
             f"a {manifest.mode} needs a key",
             hint="give the table a merge key, or load it by append or replace",
             **facts,
         )
-    for name in (*manifest.merge_key, *manifest.cursors):
+    mark = (DELETED_AT,) if manifest.mode is Mode.MARK else ()
+    for name in (*manifest.merge_key, *manifest.cursors, *mark):
         if sql.fold(name) not in present:
             raise DataError(
                 "the batch lacks a column that its merge rests on",
@@ -78,19 +82,32 @@ def _check(manifest: Manifest) -> None:
 
 def _delete(manifest: Manifest, target: TableName, stage: str) -> str | None:
     match manifest.mode:
-        case Mode.APPEND:
+        case Mode.APPEND | Mode.MARK:
             return None
         case Mode.REPLACE:
             return f"DELETE FROM {sql.qualified(target)}"
         case Mode.MERGE | Mode.DELETE:
-            here = sql.quote(target.name)
-            equal = " AND ".join(
-                f"{here}.{sql.quote(name)} = {stage}.{sql.quote(name)}"
-                for name in manifest.merge_key
-            )
+            equal = _equal(manifest, target, stage)
             return f"DELETE FROM {sql.qualified(target)} USING {stage} WHERE {equal}"
         case Mode.REPLACE_WINDOW:
             return f"DELETE FROM {sql.qualified(target)} WHERE {_span(manifest)}"
+
+
+def _equal(manifest: Manifest, target: TableName, stage: str) -> str:
+    """The rows of the target whose key the stage has."""
+    here = sql.quote(target.name)
+    return " AND ".join(
+        f"{here}.{sql.quote(name)} = {stage}.{sql.quote(name)}" for name in manifest.merge_key
+    )
+
+
+def _mark(manifest: Manifest, target: TableName, stage: str) -> str:
+    """Rows that are marked already keep the moment that they have."""
+    here, since = sql.quote(target.name), sql.quote(DELETED_AT)
+    return (
+        f"UPDATE {sql.qualified(target)} SET {since} = {stage}.{since} FROM {stage}"
+        f" WHERE {_equal(manifest, target, stage)} AND {here}.{since} IS NULL"
+    )
 
 
 def _span(manifest: Manifest) -> str:

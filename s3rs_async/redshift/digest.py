@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..canon import DIGITS, LETTER_DIGITS, LETTERS, Cell, Form, grouped
-from ..model import TableName
+from ..model import DELETED_AT, TableName
 from . import sql
 
 _SECOND = "'YYYY-MM-DD HH24:MI:SS'"
@@ -22,9 +22,13 @@ _TO_THE_POINT = 20
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Rows whose key lies behind `after` and not behind `upto`; empty: from or to the end."""
+    """Rows whose key lies behind `after` and not behind `upto`; empty: from or to the end.
+
+    Those that are `marked` as gone are left out, where there are such marks.
+    """
 
     key: tuple[Cell, ...]
+    marked: bool = False
     after: tuple[str, ...] = ()
     upto: tuple[str, ...] = ()
 
@@ -51,24 +55,23 @@ def rows(
     """The digest and the key of each row in some buckets."""
     shown = ", ".join([row(compared), *(_text(each) for each in span.key)])
     named = ", ".join(str(int(each)) for each in wanted)
-    joined = "AND" if span.after or span.upto else "WHERE"
-    return (
-        f"SELECT {shown} FROM {_from(table, span)}"
-        f" {joined} MOD({row(span.key)}, {int(buckets)}) IN ({named})"
-    )
+    chosen = f"MOD({row(span.key)}, {int(buckets)}) IN ({named})"
+    return f"SELECT {shown} FROM {_from(table, span, chosen)}"
 
 
 def named(
-    table: TableName, key: Sequence[Cell], compared: Sequence[Cell], keys: Sequence[tuple[str, ...]]
+    table: TableName, span: Span, compared: Sequence[Cell], keys: Sequence[tuple[str, ...]]
 ) -> str:
-    """The digest and the key of the rows with these keys."""
-    shown = ", ".join([row(compared), *(_text(each) for each in key)])
+    """The digest and the key of a span's rows with these keys."""
+    shown = ", ".join([row(compared), *(_text(each) for each in span.key)])
     branches = [
-        " AND ".join(_compared(each, "=", value) for each, value in zip(key, values, strict=True))
+        " AND ".join(
+            _compared(each, "=", value) for each, value in zip(span.key, values, strict=True)
+        )
         for values in keys
     ]
     any_of = " OR ".join(f"({branch})" for branch in branches)
-    return f"SELECT {shown} FROM {sql.qualified(table)} WHERE {any_of}"
+    return f"SELECT {shown} FROM {_from(table, span, f'({any_of})')}"
 
 
 def row(compared: Sequence[Cell]) -> str:
@@ -91,8 +94,10 @@ def _digest(text: str) -> str:
     return f"SHA2({text}, 256)"
 
 
-def _from(table: TableName, span: Span) -> str:
-    conditions = []
+def _from(table: TableName, span: Span, *more: str) -> str:
+    conditions = list(more)
+    if span.marked:
+        conditions.append(f"{sql.quote(DELETED_AT)} IS NULL")
     if span.after:
         conditions.append(_on_a_side(span.key, span.after, ">", ">"))
     if span.upto:

@@ -141,6 +141,8 @@ async def _apply(
     expected = int(await session.value(work.expected))
     async with step("Y7"):
         deleted = 0 if work.delete is None else await session.execute(work.delete, timeout=wait)
+        if work.mark is not None:
+            await session.execute(work.mark, timeout=wait)
     insert = work.insert_all if expected == manifest.rows else work.insert
     if insert is None:
         return deleted, 0

@@ -123,7 +123,7 @@ async def born(session: Session, manifest: Manifest, keys: TableKeys = sql.NO_KE
     missing = statements.keys() - await _present(session, target)
     if _folded(target.table) in missing and _folded(tables.head) not in missing:
         await _check_target_is_ours_to_make(session, manifest)
-    if _folded(target.table) in missing and manifest.mode is Mode.DELETE:
+    if _folded(target.table) in missing and not manifest.mode.brings:
         raise _target_gone(manifest, None)  # it has not all the columns
     for schema in await _missing_schemas(session, {schema for schema, _ in missing}):
         await session.execute(sql.create_schema(schema))

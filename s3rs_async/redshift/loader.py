@@ -28,7 +28,6 @@ from .. import clock
 from ..commit import LedgerHead, Ruling, Verdict, judge_chain
 from ..errors import ConflictError, DataError, Error, UnavailableError, UnknownOutcomeError
 from ..failpoint import reached, step
-from ..model import Mode
 from . import faults, ledger, schema, sql
 from .enter import Order, StopError, enter
 
@@ -223,7 +222,7 @@ async def _prepare(session: Session, orders: Sequence[Order], terms: LoadTerms) 
         if live is None or columns in checked:
             continue
         with _of(order):
-            whole = order.manifest.mode is not Mode.DELETE
+            whole = order.manifest.mode.brings
             schema.check(first.target, columns, live, whole=whole)
         checked.add(columns)
 

@@ -150,7 +150,9 @@ class TargetSide:
     async def named(self, keys: Sequence[Key]) -> dict[Key, list[int]]:
         """The rows with these keys."""
         told = self.told
-        return await self._keyed(target_digest.named(self.table, told.key, told.compared, keys))
+        return await self._keyed(
+            target_digest.named(self.table, Span(told.key, told.marked), told.compared, keys)
+        )
 
     async def _keyed(self, statement: str) -> dict[Key, list[int]]:
         found: dict[Key, list[int]] = {}

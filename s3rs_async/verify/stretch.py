@@ -62,10 +62,10 @@ async def stretches(side: SourceSide, pace: Pace, after: Key) -> AsyncIterator[S
     told = side.told
     if told.ordered:
         async for page in _pages(side, pace, after):
-            yield Stretch((page,), Span(told.key, tuple(page.after), tuple(page.upto)))
+            yield Stretch((page,), Span(told.key, told.marked, tuple(page.after), tuple(page.upto)))
         return
     pages = [page async for page in _pages(side, pace, ())]
-    yield Stretch(tuple(pages), Span(told.key))
+    yield Stretch(tuple(pages), Span(told.key, told.marked))
 
 
 async def _pages(side: SourceSide, pace: Pace, after: Key) -> AsyncIterator[Page]:

@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from s3rs_async.errors import DataError
 from s3rs_async.model import (
+    DELETED_AT,
     Bound,
     Column,
     Manifest,
@@ -63,12 +64,18 @@ def manifest(
     )
 
 
+GONE = Column(DELETED_AT, "timestamp(6)", "timestamp[us]", nullable=False, redshift="TIMESTAMP")
 ALL = [
-    manifest(mode, key=key, cursor=cursor)
+    manifest(
+        mode,
+        key=key,
+        cursor=cursor,
+        columns=(*COLUMNS, GONE) if mode is Mode.MARK else COLUMNS,
+    )
     for mode in Mode
     for key in ((), ("id",), ("id", "part"))
     for cursor in (None, "changed")
-    if (key or mode not in {Mode.MERGE, Mode.DELETE})
+    if (key or mode not in {Mode.MERGE, Mode.DELETE, Mode.MARK})
     and (cursor or mode is not Mode.REPLACE_WINDOW)
 ]
 
@@ -79,7 +86,7 @@ def test_every_statement_parses_and_names_every_column(batch: Manifest) -> None:
     for text in filter(None, (*work.statements, work.insert_all, work.expected)):
         parsed = sqlglot.parse_one(text, read="redshift")
         assert not isinstance(parsed, exp.Command)
-    if batch.mode is Mode.DELETE:
+    if not batch.mode.brings:
         return
     assert work.insert is not None
     insert = sqlglot.parse_one(work.insert, read="redshift")
@@ -108,6 +115,21 @@ def test_what_deletes_needs_the_key_alone_and_brings_nothing() -> None:
     assert (work.insert, work.insert_all) == (None, None)
     with pytest.raises(DataError, match="a delete needs a key"):
         application(manifest(Mode.DELETE, key=()))
+
+
+def test_what_marks_changes_rows_that_are_there_and_not_yet_marked() -> None:
+    keys = manifest(Mode.MARK, key=("id", "part"), cursor=None, columns=(*COLUMNS[:2], GONE))
+    work = application(keys)
+
+    (statement,) = work.statements
+    assert statement == (
+        'UPDATE "shop"."orders" SET "s3rs_deleted_at" = "st_01kb"."s3rs_deleted_at" FROM "st_01kb"'
+        ' WHERE "orders"."id" = "st_01kb"."id" AND "orders"."part" = "st_01kb"."part"'
+        ' AND "orders"."s3rs_deleted_at" IS NULL'
+    )
+    assert (work.insert, work.insert_all) == (None, None)
+    with pytest.raises(DataError, match="s3rs_deleted_at"):
+        application(manifest(Mode.MARK, columns=COLUMNS))
 
 
 def test_a_merge_deletes_by_the_whole_key_and_keeps_the_latest_version() -> None:

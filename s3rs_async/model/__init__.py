@@ -7,11 +7,58 @@ can say what a table is without loading what moves it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from .errors import ConfigError
+from ..errors import ConfigError
+from .policies import (
+    PLAIN,
+    BigintUnsigned,
+    Binary,
+    Change,
+    Changes,
+    Dates,
+    LongText,
+    NulBytes,
+    Policies,
+    TinyInt1,
+)
+
+__all__ = [
+    "DELETED_AT",
+    "PLAIN",
+    "BigintUnsigned",
+    "Binary",
+    "Bound",
+    "Change",
+    "Changes",
+    "Column",
+    "CursorFormat",
+    "Dates",
+    "Deletes",
+    "Errand",
+    "KeyList",
+    "KeyRange",
+    "LongText",
+    "Manifest",
+    "Mode",
+    "NulBytes",
+    "Part",
+    "Policies",
+    "Position",
+    "Proof",
+    "Sizes",
+    "SourceId",
+    "Strategy",
+    "TableKeys",
+    "TableName",
+    "TableSchema",
+    "TableSpec",
+    "TargetId",
+    "TinyInt1",
+    "Window",
+]
 
 
 class Strategy(StrEnum):
@@ -37,98 +84,33 @@ class CursorFormat(StrEnum):
 
 
 class Mode(StrEnum):
-    """How a batch's rows meet the target."""
+    """How a batch's rows meet the target; `mark` says of rows there that they are gone."""
 
     APPEND = "append"
     MERGE = "merge"
     REPLACE = "replace"
     REPLACE_WINDOW = "replace_window"
     DELETE = "delete"
+    MARK = "mark"
+
+    @property
+    def brings(self) -> bool:
+        """Whether its rows become rows of the target; else they name some by their keys."""
+        return self not in {Mode.DELETE, Mode.MARK}
 
 
 class Deletes(StrEnum):
-    """What a repair does with rows of the target that the source has no longer."""
+    """What a repair does with rows of the target that the source has no longer.
+
+    Soft ones stay, and DELETED_AT, a column that the target then has, says since when it is known.
+    """
 
     REPORT = "report"
     SOFT = "soft"
     HARD = "hard"
 
 
-class Dates(StrEnum):
-    """What becomes of a date that no calendar has; as text every date is the server's spelling."""
-
-    NULL = "null"
-    FAIL = "fail"
-    TEXT = "text"
-
-
-class LongText(StrEnum):
-    """What becomes of a text with more bytes than Redshift takes."""
-
-    FAIL = "fail"
-    TRUNCATE = "truncate"
-    NULL = "null"
-
-
-class NulBytes(StrEnum):
-    """What becomes of a text that has NUL characters."""
-
-    FAIL = "fail"
-    STRIP = "strip"
-
-
-class Binary(StrEnum):
-    """How bytes are kept."""
-
-    HEX = "hex"
-    VARBYTE = "varbyte"
-
-
-class TinyInt1(StrEnum):
-    """What a TINYINT(1) is."""
-
-    SMALLINT = "smallint"
-    BOOL = "bool"
-
-
-class BigintUnsigned(StrEnum):
-    """What a BIGINT UNSIGNED is."""
-
-    DECIMAL = "decimal"
-    BIGINT = "bigint"
-
-
-@dataclass(frozen=True, slots=True)
-class Policies:
-    """What is asked of values that Redshift has no equal for.
-
-    `own` are the names of those that were asked of one column by its name.
-    """
-
-    dates: Dates = Dates.NULL
-    long_text: LongText = LongText.FAIL
-    nul_bytes: NulBytes = NulBytes.FAIL
-    binary: Binary = Binary.HEX
-    tinyint1: TinyInt1 = TinyInt1.SMALLINT
-    bigint_unsigned: BigintUnsigned = BigintUnsigned.DECIMAL
-    own: frozenset[str] = frozenset()
-
-    def unchanging(self) -> Policies:
-        """The same for values that rows are known by, none of which may become another."""
-        dates = Dates.FAIL if self.dates is Dates.NULL else self.dates
-        return replace(self, dates=dates, long_text=LongText.FAIL, nul_bytes=NulBytes.FAIL)
-
-
-class Change(StrEnum):
-    """What a policy did to a value."""
-
-    NULLED = "nulled"
-    TRUNCATED = "truncated"
-    STRIPPED = "stripped"
-
-
-Changes = dict[tuple[Change, str], int]
-"""How many values were changed in which way, by column."""
+DELETED_AT = "s3rs_deleted_at"
 
 
 class Proof(StrEnum):
@@ -215,7 +197,7 @@ class TableSpec:
     connections: int = 1
     compression: str = "zstd"
     sizes: Sizes = Sizes()
-    policies: Policies = Policies()
+    policies: Policies = PLAIN
     columns: tuple[tuple[str, Policies], ...] = ()
     may_scan: bool = False
     deletes: Deletes = Deletes.REPORT
