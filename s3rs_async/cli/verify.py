@@ -13,7 +13,7 @@ from . import options
 from .output import say, tell, write_json
 
 if TYPE_CHECKING:
-    from ..verify import Compared, Verdict
+    from ..verify import Compared, Ended, Verdict
 
 _MOST_SHOWN = 100
 
@@ -65,7 +65,7 @@ def verify(  # noqa: D103 - its help is below, for the terminal
     log.set_up(json=True if json_logs else None, quiet=quiet)
     ask = service.Ask(tables, pipeline, source, target)
     wish = Wish(Level(level), budget, repair)
-    return _ended(options.run_async(compared(connections, ask, wish)), output)
+    return _told(options.run_async(compared(connections, ask, wish)), output)
 
 
 verify.help = """Compare tables with their targets, range by range, and name the rows that differ.
@@ -101,20 +101,32 @@ def _refuse_contradictions(
         )
 
 
-def _ended(found: Sequence[Compared], output: str) -> ExitCode:
-    verdicts = [each.verdict for each in found if each.verdict is not None]
-    failures: list[Error] = [each.error for each in found if each.error is not None]
-    failures += filter(None, (verdict.failure() for verdict in verdicts))
+def _told(ended: Ended, output: str) -> ExitCode:
+    verdicts = [each.verdict for each in ended.tables if each.verdict is not None]
+    failures = [failure for each in ended.tables if (failure := _failure(each)) is not None]
+    left = [str(each.spec.table) for each in ended.tables if _is_left(each)]
     if output == "json":
         errors = {"errors": [str(each) for each in failures]} if failures else {}
-        write_json({"verify": [verdict.as_json() for verdict in verdicts], **errors})
-    elif verdicts:
-        say("\n".join(line for verdict in verdicts for line in _lines(verdict)))
+        document = {"verify": [each.as_json() for each in verdicts], "no_time_for": left}
+        write_json({**document, **errors})
+    else:
+        lines = [line for verdict in verdicts for line in _lines(verdict)]
+        lines += [f"{table}: not compared: no time was left" for table in left]
+        for line in lines:
+            say(line)
     for error in failures:
         tell(error)
-    return exit_code(
-        list(failures), done=len(verdicts) + len(found) - len(failures) - len(verdicts)
-    )
+    done = len(ended.tables) - len(left) - len(failures)
+    return ended.exit_code or exit_code(list(failures), done=done)
+
+
+def _failure(each: Compared) -> Error | None:
+    found = each.verdict.failure() if each.verdict is not None else None
+    return each.error or each.repair or found
+
+
+def _is_left(each: Compared) -> bool:
+    return each.verdict is None and each.error is None
 
 
 def _lines(verdict: Verdict) -> Iterator[str]:

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from ..config import Connections, Pipeline, one_of
 from ..errors import Error
 from ..flow import together
-from ..model import SourceId, TableSpec, TargetId
+from ..model import Deletes, SourceId, TableSpec, TargetId
 from ..tunnel import Bastions, open_bastions
 from .check import Check, Level, Sheet, Tell
 from .source import Spring, examine_source
@@ -98,6 +98,7 @@ def _fed(connections: Connections, pipeline: Pipeline, spec: TableSpec) -> Fed:
         pipeline.name,
         SourceId(pipeline.source, "", spec.table),
         TargetId(pipeline.target, target.database, spec.lands_in(target.table_schema)),
+        marks=spec.deletes is Deletes.SOFT,
     )
 
 

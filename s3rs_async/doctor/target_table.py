@@ -19,11 +19,12 @@ _HEAD: Final = ("SELECT", "INSERT", "UPDATE")
 
 @dataclass(frozen=True, slots=True)
 class Fed:
-    """A table that a pipeline feeds, and from where."""
+    """A table that a pipeline feeds, and from where; `marks`: rows that are gone are marked."""
 
     pipeline: str
     source: SourceId
     target: TargetId
+    marks: bool = False
 
 
 async def examine_table(rights: Rights, fed: Fed, tell: Tell) -> bool:
@@ -42,7 +43,8 @@ async def _rights(rights: Rights, fed: Fed, sheet: Sheet) -> None:
     ledgers = (LEDGER_SCHEMA, names.ledger.name, names.head.name)
     folded = (fold(table.schema), fold(table.name))
     present = set(await rights.session.fetch(TABLES_PRESENT, *folded, *ledgers))
-    wanted = {table: _TARGET, names.ledger: _LEDGER, names.head: _HEAD}
+    used = (*_TARGET, "UPDATE") if fed.marks else _TARGET
+    wanted = {table: used, names.ledger: _LEDGER, names.head: _HEAD}
     grants: list[str] = []
     for name, needed in wanted.items():
         if (fold(name.schema), fold(name.name)) in present:

@@ -6,6 +6,7 @@ and what it has mended is looked up again before it is told.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from .. import clock, service
 from ..config import Connections
-from ..errors import ConfigError, DataError, Error
+from ..errors import ConfigError, DataError, Error, ExitCode
 from ..line import Line
 from ..model import Deletes, KeyList, TableSpec
 from ..mysql import digest
@@ -30,7 +31,7 @@ from .mark import Kept, Mark
 from .sides import SourceSide, TargetSide
 from .verdict import Level, Verdict
 
-__all__ = ["Kind", "Level", "Verdict", "Wish", "verify"]
+__all__ = ["Compared", "Ended", "Kind", "Level", "Verdict", "Wish", "verify"]
 
 _REPAIR_WAIT = 60.0
 
@@ -46,31 +47,46 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One table's end: what was found, or why it could not be compared."""
+    """One table's end: what was found, why it could not be compared, or neither: no time was left.
+
+    `repair` is why a repair failed.
+    """
 
     spec: TableSpec
     verdict: Verdict | None = None
     error: Error | None = None
+    repair: Error | None = None
 
 
-async def verify(connections: Connections, ask: Ask, wish: Wish) -> list[Compared]:
-    """Compare every asked table, those first that were not compared for the longest time.
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Every asked table's end, and what an interrupted process says."""
 
-    With a budget, or after a signal, tables for which no time is left are not in what comes back.
-    """
+    tables: Sequence[Compared]
+    exit_code: ExitCode | None
+
+
+async def verify(connections: Connections, ask: Ask, wish: Wish) -> Ended:
+    """Compare every asked table, those first that were not compared for the longest time."""
     job = service.resolve(connections, ask)
     service.check_targets(connections, [job])
     stop = Stop()
+    ended: list[Compared] = []
     with service.two_signals(stop):
-        async with service.open_ends(connections, [job]) as ends:
-            ended = [each async for each in _Comparing.of(ends, job, wish, stop).tables()]
+        try:
+            async with service.open_ends(connections, [job]) as ends:
+                async for each in _Comparing.of(ends, job, wish, stop).tables():
+                    ended.append(each)  # noqa: PERF401 - what was compared is told, whatever comes
+        except asyncio.CancelledError:
+            if stop.signal is None:
+                raise  # not by our second signal
     if wish.repair and not stop.asked.is_set():
-        for each in ended:
-            if each.verdict is not None and each.verdict.found:
-                await _repair(connections, ask, each.spec, each.verdict)
+        ended = [await _repaired(connections, ask, job, each) for each in ended]
         async with service.open_ends(connections, [job]) as ends:
             await _Comparing.of(ends, job, wish, stop).look_again(ended)
-    return ended
+    there = {each.spec.table for each in ended}
+    rest = [Compared(spec) for spec in job.specs if spec.table not in there]
+    return Ended([*ended, *rest], stop.exit_code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +101,7 @@ class _Comparing:
 
     @classmethod
     def of(cls, ends: Ends, job: Job, wish: Wish, stop: Stop) -> _Comparing:
+        """Those of a job, between its ends."""
         line = ends.line(job, share(service.MEMORY, 1), stop)
         return cls(line, ends.sources[job.source], job.specs, wish, stop)
 
@@ -98,7 +115,7 @@ class _Comparing:
         for spec, kept in sorted(marks, key=lambda each: each[1].at):
             try:
                 yield Compared(spec, await self._table(spec, kept, deadline))
-            except (ConfigError, DataError) as error:
+            except Error as error:
                 yield Compared(spec, error=error)
             if clock.seconds() >= deadline or self.stop.asked.is_set():
                 return
@@ -108,9 +125,11 @@ class _Comparing:
         for each in ended:
             verdict = each.verdict
             if verdict is not None and verdict.repaired is not None:
+                named = len(verdict.found)
                 audit = self._audit(await self._plan(each.spec), verdict, 0.0)
                 async with aclosing(audit.target):
                     await audit.settle()
+                verdict.repaired = named - len(verdict.found)
 
     async def _table(self, spec: TableSpec, kept: Kept, deadline: float) -> Verdict:
         began = clock.seconds()
@@ -125,7 +144,8 @@ class _Comparing:
             level=self.wish.level,
             key=names,
             left_out=told.left_out,
-            begun_after=kept.begin(names) if self.wish.budget is not None else (),
+            begun_after=kept.begin(names, self.wish.level) if self.wish.budget is not None else (),
+            keeps=spec.deletes is Deletes.REPORT,
             verified_at=clock.iso_now(),
         )
         audit = self._audit(plan, verdict, deadline)
@@ -133,7 +153,7 @@ class _Comparing:
             await self._check_columns(audit.target, plan)
             await audit.run()
         verdict.seconds = clock.seconds() - began
-        if self.wish.level is Level.CHECKSUMS and told.ordered:
+        if told.ordered:
             await mark.write(self.line.stage, self._layout(spec), _marked(verdict, kept), kept)
         return verdict
 
@@ -185,35 +205,31 @@ def _no_order(plan: Plan) -> ConfigError:
 
 def _marked(verdict: Verdict, kept: Kept) -> Mark:
     """How far the table is compared now."""
-    before = kept.mark if kept.mark is not None and verdict.begun_after else None
     now = verdict.verified_at
-    return Mark(
-        key=verdict.key,
-        through=verdict.through,
-        at=now,
-        ended_at=now if verdict.ended else kept.ended_at,
-        differences=len(verdict.found) + (before.differences if before is not None else 0),
-    )
+    ended_at = now if verdict.ended else kept.ended_at
+    return Mark(verdict.key, verdict.level, verdict.through, now, ended_at)
 
 
-async def _repair(connections: Connections, ask: Ask, spec: TableSpec, verdict: Verdict) -> None:
+async def _repaired(connections: Connections, ask: Ask, job: Job, each: Compared) -> Compared:
     """Read the rows that differ anew, and delete those that are gone, where that is wanted."""
-    extra = verdict.of(Kind.EXTRA)
-    wrong = [key for key in verdict.found if key not in set(extra)]
+    verdict, spec = each.verdict, each.spec
+    if verdict is None or not verdict.found:
+        return each
+    wrong = tuple(key for key, kind in verdict.found.items() if kind is not Kind.EXTRA)
+    gone = tuple(verdict.of(Kind.EXTRA)) if spec.deletes is not Deletes.REPORT else ()
+    asked = replace(ask, tables=(f"{job.source}:{spec.table}",), wait=_REPAIR_WAIT)
+    try:
+        for errand in (KeyList(wrong), KeyList(gone, gone=True)):
+            if errand.keys:
+                await _sent(connections, replace(asked, errand=errand))
+    except Error as error:
+        return replace(each, repair=error)
     verdict.repaired = 0
-    if wrong:
-        await _sent(connections, ask, spec, KeyList(tuple(wrong)))
-        verdict.repaired += len(wrong)
-    if extra and spec.deletes is not Deletes.REPORT:
-        await _sent(connections, ask, spec, KeyList(tuple(extra), gone=True))
-        verdict.repaired += len(extra)
-    elif extra:
-        verdict.kept = len(extra)
+    return each
 
 
-async def _sent(connections: Connections, ask: Ask, spec: TableSpec, errand: KeyList) -> None:
-    asked = replace(ask, tables=(str(spec.table),), errand=errand, wait=_REPAIR_WAIT)
-    end = await service.sync(connections, asked)
+async def _sent(connections: Connections, ask: Ask) -> None:
+    end = await service.sync(connections, ask)
     for report in end.report.tables:
         if report.error is not None:
             raise report.error

@@ -13,6 +13,7 @@ import structlog
 
 from ..errors import ConflictError
 from ..s3.codec import dumps, loads, pack, unpack
+from .verdict import Level
 
 if TYPE_CHECKING:
     from ..s3.layout import Layout
@@ -25,15 +26,15 @@ log = structlog.get_logger()
 class Mark:
     """The last key that was compared; empty: the end was reached, and the next begins anew.
 
-    `key` are the columns that it is told in, `at` when it was, `ended_at` when the end was last
-    reached, `differences` how many keys differed since then, the repaired ones left out.
+    `key` are the columns that it is told in, `level` is what was compared, `at` when it was,
+    `ended_at` when the end was last reached.
     """
 
     key: tuple[str, ...]
+    level: Level
     through: tuple[str, ...]
     at: str
     ended_at: str | None
-    differences: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,10 @@ class Kept:
         """When a comparison last reached the table's end."""
         return self.mark.ended_at if self.mark is not None else None
 
-    def begin(self, key: tuple[str, ...]) -> tuple[str, ...]:
+    def begin(self, key: tuple[str, ...], level: Level) -> tuple[str, ...]:
         """The key behind which to go on; empty: at the beginning."""
-        return self.mark.through if self.mark is not None and self.mark.key == key else ()
+        mark = self.mark
+        return mark.through if mark is not None and (mark.key, mark.level) == (key, level) else ()
 
 
 async def read(objects: Objects, layout: Layout) -> Kept:

@@ -77,18 +77,21 @@ class SourceSide:
     async def total(self, page: Page) -> Tally:
         """How many rows a page has, and the sum of their digests."""
         ((rows, sums),) = await self._rows(source_digest.total(page, self.told.compared))
-        return Tally(int(rows or 0), int(sums or 0))
+        return await self._took(Tally(int(rows or 0), int(sums or 0)))
 
     async def count(self, page: Page, due: str) -> tuple[int, int]:
         """How many rows a page has, and how many of them are due."""
         ((rows, are_due),) = await self._rows(source_digest.count(page, due))
+        await self._took(Tally(int(rows or 0)))
         return int(rows or 0), int(are_due or 0)
 
     async def buckets(self, page: Page, number: int) -> dict[int, Tally]:
         """The same for each bucket of its keys."""
         told = self.told
         found = await self._rows(source_digest.by_bucket(page, told.compared, told.key, number))
-        return {int(b or 0): Tally(int(rows or 0), int(sums or 0)) for b, rows, sums in found}
+        buckets = {int(b or 0): Tally(int(rows or 0), int(sums or 0)) for b, rows, sums in found}
+        await self._took(sum(buckets.values(), start=Tally()))
+        return buckets
 
     async def rows(
         self, page: Page, due: str, among: tuple[int, Sequence[int]] | None = None
@@ -104,6 +107,11 @@ class SourceSide:
 
     async def _rows(self, statement: str) -> list[tuple[str | None, ...]]:
         return await self._asked(lambda session: session.query(statement))
+
+    async def _took(self, tally: Tally) -> Tally:
+        """Rows that were gone through count as read, where there is a limit for that."""
+        await self.source.governor.took(tally.rows, 0)
+        return tally
 
     async def _asked(self, ask: Callable[[SourceSession], Awaitable[Answer]]) -> Answer:
         async def once() -> Answer:

@@ -45,7 +45,9 @@ class Verdict:
     """One table's. `begun_after` and `through` are keys: where it began, and how far it came.
 
     `through` is empty when the end was reached. `waiting` rows differ because a pass has yet to
-    bring them. `more` says that there are more differences than are told.
+    bring them. `unnamed` says that there are differences without keys, `more` that there are more
+    than are told. `repaired` are the keys that no longer differ after a repair; `keeps` says that
+    the table's setting leaves what is extra where it is.
     """
 
     table: TableName
@@ -65,7 +67,7 @@ class Verdict:
     more: bool = False
     waiting: int = 0
     repaired: int | None = None
-    kept: int = 0
+    keeps: bool = True
     source: Effort = field(default_factory=Effort)
     target_side: Effort = field(default_factory=Effort)
     seconds: float = 0.0
@@ -100,7 +102,6 @@ class Verdict:
             "reached_the_end": self.ended,
             "verified_at": self.verified_at,
             "repaired": self.repaired,
-            "extra_kept": self.kept,
             "ranges": self.stretches,
             "source_queries": self.source.asked,
             "target_queries": self.target_side.asked,
@@ -124,13 +125,22 @@ class Verdict:
         )
 
     def _hint(self) -> str:
-        if self.kept and self.repaired is not None:
-            return (
-                "what the source has no longer is left in the target: set deletes: hard (or soft)"
-                " for the table in its pipeline, and repair again"
-            )
+        if self.repaired is not None and self.found:
+            return self._hint_of_rest()
         if self.unnamed and self.level is Level.COUNTS:
             return "--level checksums names the rows"
         if self.unnamed:
             return "its rows cannot be named by a key: s3rs sync --full-refresh makes it equal"
         return "--repair reads these rows anew; see the README, Verify and repair"
+
+    def _hint_of_rest(self) -> str:
+        """What is left after a repair."""
+        if self.keeps and set(self.found.values()) == {Kind.EXTRA}:
+            return (
+                "what the source has no longer is left in the target: set deletes: hard (or soft)"
+                " for the table in its pipeline, and repair again"
+            )
+        return (
+            "reading them anew did not mend these: rows that no longer meet additional_where stay,"
+            " and s3rs sync --full-refresh makes the table equal"
+        )

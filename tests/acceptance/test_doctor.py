@@ -18,7 +18,7 @@ from s3rs_async.config import Connections, Pipeline
 from s3rs_async.config.tables import Entry
 from s3rs_async.doctor import Check, Level, examine, exit_code
 from s3rs_async.errors import ExitCode
-from s3rs_async.model import SourceId, TableName, TableSpec, TargetId
+from s3rs_async.model import Deletes, SourceId, TableName, TableSpec, TargetId
 from s3rs_async.redshift import sql as redshift
 from s3rs_async.sandbox import mariadb
 from s3rs_async.sandbox.box import MYSQL_PORT, mysql_host
@@ -423,6 +423,11 @@ async def test_a_schema_that_may_not_be_written_prints_its_grant(
         as_owner(mend)
         clinic.told.clear()
         assert (await clinic.look()).bad() == []
+        clinic.entries.clear()
+        clinic.told.clear()
+        clinic.want("orders", deletes=Deletes.SOFT)  # which marks rows where they are
+        mend = (await clinic.look()).mend(subject, "rights")
+        assert mend == f"GRANT UPDATE ON TABLE {locked}.orders TO awsuser"
     finally:
         as_owner(f"DROP SCHEMA {locked} CASCADE")
 

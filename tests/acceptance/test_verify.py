@@ -271,3 +271,84 @@ def test_what_cannot_be_compared_says_why(cli: Cli) -> None:
     cli.run("verify", "-p", "shop", config=config).fails(2, "dated copies", "leave the table out")
     config = cli.pipeline({"notes": {**copies, "deletes": "hard"}})
     cli.run("verify", "-p", "shop", config=config).fails(2, "deletes: report")
+
+
+def test_rows_below_the_last_id_are_due_and_others_are_not(cli: Cli) -> None:
+    config = made(cli, cdc_strategy="id_only", apply="append")
+    cli.mysql("INSERT INTO notes (note) VALUES ('new')", "DELETE FROM notes WHERE id = 10")
+    cli.redshift(f"DELETE FROM {cli.schema}.notes WHERE id IN (2, 400)")
+
+    found = verdict(cli, code=3, config=config)
+
+    assert named(found) == {"missing": [["2"], ["400"]], "extra": [["10"]]}
+    assert found["waiting_rows"] == 1
+
+
+def test_rows_without_a_cursor_are_due_by_their_key(cli: Cli) -> None:
+    cli.mysql(
+        "CREATE TABLE notes (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(9), changed"
+        " TIMESTAMP(6) NULL ON UPDATE CURRENT_TIMESTAMP(6), KEY (changed))",
+        "INSERT INTO notes (note) VALUES ('a'), ('b'), ('c')",
+        "INSERT INTO notes (note, changed) VALUES ('d', NOW() - INTERVAL 1 HOUR)",
+    )
+    config = cli.pipeline({"notes": {"cdc_strategy": "hybrid", "cdc_timestamp_column": "changed"}})
+    cli.run("sync", "-p", "shop", config=config).does()
+    cli.mysql("INSERT INTO notes (note) VALUES ('new')")
+    cli.redshift(f"DELETE FROM {cli.schema}.notes WHERE id IN (2, 4)")
+
+    found = verdict(cli, code=3, config=config)
+
+    assert (named(found), found["waiting_rows"]) == ({"missing": [["2"], ["4"]]}, 1)
+    assert verdict(cli, "--repair", config=config)["repaired"] == 2
+
+
+def test_rows_that_no_longer_meet_the_condition_are_extra_and_say_so(cli: Cli) -> None:
+    config = made(cli, additional_where="note <> 'gone'", deletes="hard")
+    cli.mysql("UPDATE notes SET note = 'gone' WHERE id = 5", "DELETE FROM notes WHERE id = 6")
+
+    found = verdict(cli, code=3, config=config)
+    ended = cli.run("verify", "-p", "shop", "--repair", config=config)
+
+    assert named(found) == {"extra": [["5"], ["6"]]}
+    ended.fails(3, "extra=1", "no longer meet additional_where", "--full-refresh")
+    assert "repaired: 1 rows" in ended.out
+
+
+def test_several_tables_share_a_budget_and_the_longest_waiting_is_next(cli: Cli) -> None:
+    for name in ("one", "two"):
+        make_notes(cli, name)
+    config = cli.pipeline({"one": {}, "two": {}})
+    cli.run("sync", "-p", "shop", config=config).does()
+    asked = ("verify", "-p", "shop", "--budget", "1ms", "-o", "json")
+
+    turns = [json.loads(cli.run(*asked, config=config).does().out) for _ in range(3)]
+
+    told = [each["verify"][0]["table"].rpartition(".")[2] for each in turns]
+    assert told == ["one", "two", "one"]
+    assert [len(each["no_time_for"]) for each in turns] == [1, 1, 1]
+
+
+def test_one_table_that_fails_leaves_the_others_compared(cli: Cli) -> None:
+    for name in ("one", "two"):
+        make_notes(cli, name)
+    config = cli.pipeline({"one": {}, "two": {}})
+    cli.run("sync", "-p", "shop", config=config).does()
+    cli.redshift(f"DROP TABLE {cli.schema}.one")
+
+    ended = cli.run("verify", "-p", "shop", config=config)
+
+    ended.fails(6, "there is no target table")
+    assert ".two: equal" in ended.out
+
+
+def test_a_repair_that_is_refused_says_why_and_tells_what_was_found(cli: Cli) -> None:
+    """A repair goes the way of every pass, so it can be refused as every pass can."""
+    config = made(cli)
+    plant(cli)
+    table = f"{cli.database}.notes"
+    cli.run("watermark", "force-reset", "-p", "shop", "-t", table, "--yes", config=config).does()
+
+    ended = cli.run("verify", "-p", "shop", "--repair", config=config)
+
+    assert (ended.code, "is to be replaced" in ended.err) == (2, True), ended.err
+    assert "missing: 300, 7" in ended.out
