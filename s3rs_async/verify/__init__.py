@@ -27,11 +27,12 @@ from ..staging import share
 from . import mark
 from .audit import Audit
 from .finding import Kind
-from .mark import Kept, Mark
+from .mark import NOTHING, Kept, Mark
 from .sides import SourceSide, TargetSide
+from .stretch import whole
 from .verdict import Level, Verdict
 
-__all__ = ["Compared", "Ended", "Kind", "Level", "Verdict", "Wish", "verify"]
+__all__ = ["Compared", "Comparing", "Ended", "Kind", "Level", "Verdict", "Wish", "verify"]
 
 _REPAIR_WAIT = 60.0
 
@@ -75,7 +76,7 @@ async def verify(connections: Connections, ask: Ask, wish: Wish) -> Ended:
     with service.two_signals(stop):
         try:
             async with service.open_ends(connections, [job]) as ends:
-                async for each in _Comparing.of(ends, job, wish, stop).tables():
+                async for each in Comparing.of(ends, job, wish, stop).tables():
                     ended.append(each)  # noqa: PERF401 - what was compared is told, whatever comes
         except asyncio.CancelledError:
             if stop.signal is None:
@@ -83,14 +84,14 @@ async def verify(connections: Connections, ask: Ask, wish: Wish) -> Ended:
     if wish.repair and not stop.asked.is_set():
         ended = [await _repaired(connections, ask, job, each) for each in ended]
         async with service.open_ends(connections, [job]) as ends:
-            await _Comparing.of(ends, job, wish, stop).look_again(ended)
+            await Comparing.of(ends, job, wish, stop).look_again(ended)
     there = {each.spec.table for each in ended}
     rest = [Compared(spec) for spec in job.specs if spec.table not in there]
     return Ended([*ended, *rest], stop.exit_code)
 
 
 @dataclass(frozen=True, slots=True)
-class _Comparing:
+class Comparing:
     """The tables of one job, one after the other."""
 
     line: Line
@@ -100,7 +101,7 @@ class _Comparing:
     stop: Stop
 
     @classmethod
-    def of(cls, ends: Ends, job: Job, wish: Wish, stop: Stop) -> _Comparing:
+    def of(cls, ends: Ends, job: Job, wish: Wish, stop: Stop) -> Comparing:
         """Those of a job, between its ends."""
         line = ends.line(job, share(service.MEMORY, 1), stop)
         return cls(line, ends.sources[job.source], job.specs, wish, stop)
@@ -114,7 +115,7 @@ class _Comparing:
         ]
         for spec, kept in sorted(marks, key=lambda each: each[1].at):
             try:
-                yield Compared(spec, await self._table(spec, kept, deadline))
+                yield Compared(spec, await self.table(spec, kept, deadline))
             except Error as error:
                 yield Compared(spec, error=error)
             if clock.seconds() >= deadline or self.stop.asked.is_set():
@@ -131,7 +132,10 @@ class _Comparing:
                     await audit.settle()
                 verdict.repaired = named - len(verdict.found)
 
-    async def _table(self, spec: TableSpec, kept: Kept, deadline: float) -> Verdict:
+    async def table(
+        self, spec: TableSpec, kept: Kept = NOTHING, deadline: float = math.inf
+    ) -> Verdict:
+        """One table, from where an earlier comparison ended, until the deadline."""
         began = clock.seconds()
         plan = await self._plan(spec)
         told = digest.comparison(plan.read)
@@ -150,8 +154,10 @@ class _Comparing:
         )
         audit = self._audit(plan, verdict, deadline)
         async with aclosing(audit.target):
-            await self._check_columns(audit.target, plan)
-            await audit.run()
+            if await self._is_there(audit, plan):
+                await audit.run()
+            else:
+                verdict.ended = True
         verdict.seconds = clock.seconds() - began
         if told.ordered:
             await mark.write(self.line.stage, self._layout(spec), _marked(verdict, kept), kept)
@@ -178,9 +184,13 @@ class _Comparing:
             hint="leave the table out: name the others with -t",
         )
 
-    async def _check_columns(self, side: TargetSide, plan: Plan) -> None:
-        live = await side.asked(lambda session: schema.read_columns(session, plan.target.table))
+    async def _is_there(self, audit: Audit, plan: Plan) -> bool:
+        """Whether there is something to compare: a table without rows makes no target."""
+        table = plan.target.table
+        live = await audit.target.asked(lambda session: schema.read_columns(session, table))
         if live is None:
+            if not (await audit.source.count(whole(plan.read), "TRUE"))[0]:
+                return False
             raise DataError(
                 "there is no target table",
                 table=str(plan.source.table),
@@ -188,6 +198,7 @@ class _Comparing:
                 hint="s3rs sync makes and loads it",
             )
         schema.check(plan.target, plan.columns, live)
+        return True
 
     def _layout(self, spec: TableSpec) -> Layout:
         return self.line.layout(spec)

@@ -60,11 +60,14 @@ class Kept:
         return mark.through if mark is not None and (mark.key, mark.level) == (key, level) else ()
 
 
+NOTHING = Kept()
+
+
 async def read(objects: Objects, layout: Layout) -> Kept:
     """The mark of a table."""
     stored = await objects.get(layout.verified)
     if stored is None:
-        return Kept()
+        return NOTHING
     try:
         return Kept(unpack(Mark, loads(stored.body)), stored.etag)
     except ValueError as reason:

@@ -258,6 +258,10 @@ def test_versions_in_an_append_target_are_no_difference(cli: Cli) -> None:
 def test_what_cannot_be_compared_says_why(cli: Cli) -> None:
     make_notes(cli, rows=3)
     run = ("verify", "-t", f"{cli.database}.notes")
+    cli.mysql("CREATE TABLE empty LIKE notes")
+    cli.sync("empty").does()
+    nothing = cli.run("verify", "-t", f"{cli.database}.empty").does()
+    assert ": equal: 0 rows at the source, 0 at the target" in nothing.out
     cli.run(*run).fails(3, "there is no target table", "s3rs sync")
     cli.run(*run, "--repair", "--level", "counts").fails(2, "counts name no rows")
     cli.run("verify").fails(2, "nothing to verify")

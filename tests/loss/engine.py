@@ -20,6 +20,7 @@ from s3rs_async.report import Meter
 from s3rs_async.service import MEMORY, PARALLEL, Ends, Job, Stop, open_ends
 from s3rs_async.staging import share
 from s3rs_async.sync import Request
+from s3rs_async.verify import Comparing, Wish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from s3rs_async.config import Connections
     from s3rs_async.model import TableSpec
     from s3rs_async.planning import Plan
+    from s3rs_async.verify import Verdict
 
 TARGET = "standin"
 _PATIENCE = 90.0
@@ -78,6 +80,15 @@ class Engine:
         return asyncio.run_coroutine_threadsafe(self._passes(asks), self._open.loop).result(
             _PATIENCE
         )
+
+    def verified(self, ask: Ask) -> Verdict:
+        """What a comparison of the table finds, while nothing else is done."""
+        found = asyncio.run_coroutine_threadsafe(self._verified(ask), self._open.loop)
+        return found.result(_PATIENCE)
+
+    async def _verified(self, ask: Ask) -> Verdict:
+        job = Job(ask.pipeline, self.source, TARGET, (ask.spec,))
+        return await Comparing.of(self._open.ends, job, Wish(), Stop()).table(ask.spec)
 
     async def _serve(self) -> None:
         job = Job("open", self.source, TARGET, ())

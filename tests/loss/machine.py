@@ -6,7 +6,7 @@ stamped by the server, by hand with a time of long ago, or not at all, and few t
 many. Now and then all comes to rest. Passes are the command's or the daemon's, whole or for a few
 rows. After each the target must hold what `model` says, and in the end, when all has ended and two
 more passes were made, exactly that: source and target are equal but for the rows that the strategy
-cannot see, and those differ.
+cannot see, and those differ, and are what `verify` names.
 """
 
 from __future__ import annotations
@@ -207,6 +207,7 @@ class Machine(RuleBasedStateMachine):
         assert {key: value for key, (value, _) in source.items()} == committed
         differing = {key for key in {*source, *target} if source.get(key) != target.get(key)}
         assert differing == self.model.unseen(table), table
+        assert differing == self.shop.verified(table), table
         self.met["rows"] += len(source)
         self.met["rows that no strategy sees"] += len(differing)
 

@@ -71,6 +71,11 @@ class Shop:
         """A pass over all tables, side by side."""
         self.engine.sync([Ask(PIPELINE, self._spec(name), watched, limit) for name in KINDS])
 
+    def verified(self, name: str) -> set[Key]:
+        """The keys of the rows that `s3rs verify` finds to differ."""
+        found = self.engine.verified(Ask(PIPELINE, self._spec(name))).found
+        return {key if not KINDS[name].growing else int(key) for (key,) in found}
+
     def _spec(self, name: str) -> TableSpec:
         table = TableName(self.database, self.table(name))
         if KINDS[name].by_id:
