@@ -257,7 +257,8 @@ async def test_without_an_index_the_fault_is_found_and_its_mend_mends_it(
     assert ("rows by cursor, first chunk", care.Fault.SORTS) in faults
     assert ("rows by cursor, a chunk after a row", care.Fault.SORTS) in faults
     assert ("greatest values", care.Fault.SCANS) in faults
-    assert all(each.rows == pytest.approx(ROWS, rel=0.3) for each in found)
+    # The server's own estimate from a few pages: MySQL told 2,797 to 5,325 for the same 4,000 rows.
+    assert all(ROWS / 4 <= each.rows <= ROWS * 4 for each in found), found
     assert care.refusal(plan, found) is None
     owner(care.mend(plan))
     await held(ours, BOUND, **HYBRID)
