@@ -39,7 +39,8 @@ _CHUNK_SECONDS = 3.0
 _FIRST_ROWS = 50_000
 _LEAST_ROWS = 1_000
 _MOST_ROWS = 5_000_000
-_FASTER = 4
+_FASTER = 16
+"""At most: the server does nothing between two chunks, so few should be short."""
 _READ_ON_SECONDS = 60.0
 _UNKNOWN_TABLE = 1146
 _ALONE = Room()
@@ -152,7 +153,7 @@ class _Reader:
                 await self._source.governor.took(piece.decoded.batch.num_rows, piece.size)
 
     def _adapt(self, seconds: float) -> None:
-        """Aim at chunks of a few seconds, changing slowly."""
+        """Aim at chunks of a few seconds."""
         if self._fixed or self._plan.index is None:
             return
         factor = _CHUNK_SECONDS / max(seconds, 0.001)
